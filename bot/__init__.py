@@ -1,0 +1,1 @@
+"""The bot: chat and web in front of `inference`."""

@@ -1,0 +1,1 @@
+"""Photo bytes in, expressions and emoji out. This is the door; nothing else in the package is public."""

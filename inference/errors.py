@@ -1,0 +1,67 @@
+"""Everything that can go wrong on purpose: whose fault it is, and what to do about it.
+
+Every sentence here is written for the person who can mend the matter; none carries a path of ours or a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Face2EmojiError(Exception):
+    """Base of all errors of this product.
+
+    Attributes:
+        code: stable, machine-readable name, the same in the CLI, the web API and the metrics.
+        message: one or two plain sentences saying whose fault it is and what to do.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def to_json(self) -> dict[str, str]:
+        """Return ``{"code", "message"}``, the shape every interface answers with."""
+        return {"code": self.code, "message": self.message}
+
+
+class PhotoError(Face2EmojiError):
+    """The picture cannot be read: the sender's side."""
+
+
+class UnreadableImage(PhotoError):
+    """The format is known, but the bytes are damaged, cut short or empty."""
+
+    code = "unreadable_image"
+
+
+class UnsupportedFormat(PhotoError):
+    """The bytes are not a picture format we decode."""
+
+    code = "unsupported_format"
+
+
+class ImageTooLarge(PhotoError):
+    """More bytes or more pixels than the limits allow."""
+
+    code = "image_too_large"
+
+
+class PhotoNotFound(PhotoError):
+    """No file at the path given on the command line."""
+
+    code = "file_not_found"
+
+
+class EmojiMapError(Face2EmojiError):
+    """``emoji_map.yaml`` is wrong: the editor of that file's side."""
+
+    code = "bad_emoji_map"
+
+
+class CheckpointError(Face2EmojiError):
+    """The weights file is missing, damaged or not one of ours: the installer's side."""
+
+    code = "bad_checkpoint"

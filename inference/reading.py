@@ -1,0 +1,101 @@
+"""The frozen result types: what a photo says, with no library type in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven expressions, in the order of FER2013 (Goodfellow et al. 2013)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A face's rectangle in pixels of the upright, full-size photo; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area(self) -> int:
+        """Square pixels."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
+
+@dataclass(frozen=True, slots=True)
+class Emoji:
+    """One answer, in every platform's spelling.
+
+    Attributes:
+        character: the Unicode emoji, e.g. ``"😄"``.
+        name: its plain English name, for people and screen readers.
+        slack: Slack short name, without colons.
+        telegram: the nearest emoji Telegram allows as a reaction.
+    """
+
+    character: str
+    name: str
+    slack: str
+    telegram: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReading:
+    """One face.
+
+    Attributes:
+        box: where it is.
+        expression: the likeliest of `EXPRESSIONS`.
+        confidence: its calibrated probability, 0 to 1.
+        scores: calibrated probability of each of `EXPRESSIONS`; they sum to 1.
+        cues: what the landmarks add (winks and the like), possibly empty.
+        emoji: the answer for this face.
+    """
+
+    box: Box
+    expression: str
+    confidence: float
+    scores: Mapping[str, float]
+    cues: tuple[str, ...]
+    emoji: Emoji
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON shape of the CLI and the web API; probabilities keep four decimals."""
+        return {
+            "box": [self.box.left, self.box.top, self.box.right, self.box.bottom],
+            "expression": self.expression,
+            "confidence": round(self.confidence, 4),
+            "scores": {name: round(score, 4) for name, score in self.scores.items()},
+            "cues": list(self.cues),
+            "emoji": self.emoji.character,
+            "emoji_name": self.emoji.name,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One photo.
+
+    Attributes:
+        width: of the upright photo in pixels, before any reduction.
+        height: likewise.
+        faces: left to right; empty when there is no face, which is an answer and no error.
+        emoji: the answer for the whole picture; None when there is no face.
+    """
+
+    width: int
+    height: int
+    faces: tuple[FaceReading, ...]
+    emoji: Emoji | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``{"width", "height", "faces", "emoji"}``; ``emoji`` is None when there is no face."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_json() for face in self.faces],
+            "emoji": self.emoji.character if self.emoji else None,
+        }
