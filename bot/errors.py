@@ -1,0 +1,95 @@
+"""What the bot itself can refuse, beside the photo errors of `inference`: every sentence of ours that people read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from inference import Face2EmojiError
+
+EMPTY_BODY = "Nothing arrived. Send the bytes of one photo as the request body."
+TOO_MANY_BYTES = "The photo is larger than {limit}. Send a smaller one."
+
+
+class BotError(Face2EmojiError):
+    """An error with a fixed sentence and, where trying again helps, the seconds to wait before it."""
+
+    sentence: ClassVar[str] = "Something went wrong on our side. It has been noted; please try another photo."
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.sentence)
+
+
+class InternalError(BotError):
+    """A mistake of ours."""
+
+
+class NotReady(BotError):
+    """The model is still loading, or the server is stopping."""
+
+    code = "not_ready"
+    sentence = "The server is still starting. Try again in a few seconds."
+    retry_after = 2
+
+
+class Busy(BotError):
+    """The waiting line is full, or a photo waited in it for too long."""
+
+    code = "busy"
+    sentence = "Many photos are being read right now. Try again in a moment."
+    retry_after = 1
+
+
+class RateLimited(BotError):
+    """One address sends more photos than its share."""
+
+    code = "rate_limited"
+    sentence = "Too many photos came from your address at once. Wait a second, then go on."
+    retry_after = 1
+
+
+class WrongContentType(BotError):
+    """A form, JSON or text where the bytes of a photo belong."""
+
+    code = "wrong_content_type"
+    sentence = (
+        "Send the bytes of the photo themselves as the request body (image/jpeg, image/png, ... "
+        "or application/octet-stream), not a form, JSON or text."
+    )
+
+
+class TooSlow(BotError):
+    """The body did not arrive in time."""
+
+    code = "too_slow"
+    sentence = "The photo took too long to arrive. Try again on a better connection, or send a smaller one."
+
+
+class NotFound(BotError):
+    """No such page."""
+
+    code = "not_found"
+    sentence = "There is nothing at this address. The page is at /, photos go to POST /api/read."
+
+
+class MethodNotAllowed(BotError):
+    """The page exists, but not for this HTTP method."""
+
+    code = "method_not_allowed"
+    sentence = "This address does not take that HTTP method. Photos go to POST /api/read."
+
+
+class SettingsError(BotError):
+    """Environment or .env are wrong: the administrator's side."""
+
+    code = "bad_settings"
+
+
+class AddressUnavailable(BotError):
+    """The host and port cannot be listened on."""
+
+    code = "address_unavailable"
+    port_taken = (
+        "Port {port} on {host} is already in use. Stop the other program or set FACE2EMOJI_PORT to a free port."
+    )
+    refused = "Cannot listen on {host}, port {port}: {reason}. Check FACE2EMOJI_HOST and FACE2EMOJI_PORT."

@@ -1,0 +1,45 @@
+"""What the bot counts and times, on a registry of its own. No label names a person, an address or a file."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """The counters; `exposition` is what ``/metrics`` answers."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "face2emoji_http_requests", "Web requests answered.", ["path", "status"], registry=registry
+        )
+        self.photos = Counter(
+            "face2emoji_photos", "Photos taken in, by outcome: read, dropped, or an error code.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.wait_seconds = Histogram(
+            "face2emoji_wait_seconds", "Time a photo waited for a free reader.", buckets=_SECONDS, registry=registry
+        )
+        self.read_seconds = Histogram(
+            "face2emoji_read_seconds", "Time a reader took for a photo.", buckets=_SECONDS, registry=registry
+        )
+        self.waiting = Gauge("face2emoji_waiting_photos", "Photos waiting for a free reader.", registry=registry)
+        self.readers = Gauge("face2emoji_loaded_readers", "Readers loaded.", registry=registry)
+        self._registry = registry
+
+    def exposition(self) -> bytes:
+        """Return all figures in the Prometheus text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,160 @@
+"""Async bytes -> reading: a few worker threads that own a reader each, and a bounded line of photos before them.
+
+Everything but the reading itself happens on the event loop, so there is no lock. A photo that nobody waits for any more
+leaves the line by being cancelled. Pixels, names and what a face says are never logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+
+from bot.errors import Busy, InternalError, NotReady
+from bot.metrics import Metrics
+from inference import Face2EmojiError, Reading
+
+log = structlog.get_logger(__name__)
+
+
+class Reader(Protocol):
+    """What this service needs of `inference.FaceReader`."""
+
+    def read(self, data: bytes, /) -> Reading:
+        """Read one photo."""
+
+    def close(self) -> None:
+        """Free the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    thread: ThreadPoolExecutor
+    reader: Reader
+
+
+class PhotoService:
+    """Reads photos off the event loop.
+
+    Args:
+        load: makes one reader; called once in each worker's thread, where that reader stays.
+        workers: number of threads.
+        queue_limit: photos that may wait while all readers are busy.
+        timeout: seconds until a photo that has no answer is given up.
+        metrics: where timings and outcomes go.
+    """
+
+    def __init__(
+        self, load: Callable[[], Reader], *, workers: int, queue_limit: int, timeout: float, metrics: Metrics
+    ) -> None:
+        self._load = load
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"reader-{n}") for n in range(workers)]
+        self._queue_limit = queue_limit
+        self._timeout = timeout
+        self._metrics = metrics
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._loaded = 0
+        self._waiting = 0
+        self._closing = False
+
+    @property
+    def ready(self) -> bool:
+        """True from the first loaded reader until closing."""
+        return self._loaded > 0 and not self._closing
+
+    async def load(self) -> None:
+        """Load all readers, one after another; photos are read from the first one on."""
+        for thread in self._threads:
+            reader = await asyncio.get_running_loop().run_in_executor(thread, self._load)
+            self._idle.put_nowait(_Worker(thread, reader))
+            self._loaded += 1
+            self._metrics.readers.set(self._loaded)
+
+    def check(self) -> None:
+        """Say no before a photo is even received.
+
+        Raises:
+            NotReady: no reader is loaded, or the service is closing.
+            Busy: the line is full.
+        """
+        if not self.ready:
+            raise NotReady
+        if self._waiting >= self._queue_limit:
+            raise Busy
+
+    async def read(self, data: bytes) -> Reading:
+        """Read one photo.
+
+        Raises:
+            PhotoError: the photo's fault.
+            NotReady, Busy: see `check`; Busy also when the answer takes longer than the time limit.
+            InternalError: our fault; the worker lives on.
+        """
+        outcome = "dropped"
+        try:
+            self.check()
+            async with asyncio.timeout(self._timeout):
+                reading = await self._read_on(await self._next_worker(), data)
+            outcome = "read"
+        except Face2EmojiError as error:
+            outcome = error.code
+            raise
+        except TimeoutError:
+            outcome = Busy.code
+            raise Busy from None
+        else:
+            return reading
+        finally:
+            self._metrics.photos.labels(outcome).inc()
+
+    async def close(self) -> None:
+        """Let photos under way finish, then free every reader in its own thread."""
+        self._closing = True
+        for _ in range(self._loaded):
+            worker = await self._idle.get()
+            await asyncio.get_running_loop().run_in_executor(worker.thread, worker.reader.close)
+        for thread in self._threads:
+            thread.shutdown(wait=False)
+
+    async def _next_worker(self) -> _Worker:
+        self._waiting += 1
+        self._metrics.waiting.set(self._waiting)
+        started = perf_counter()
+        try:
+            return await self._idle.get()
+        finally:
+            self._waiting -= 1
+            self._metrics.waiting.set(self._waiting)
+            self._metrics.wait_seconds.observe(perf_counter() - started)
+
+    async def _read_on(self, worker: _Worker, data: bytes) -> Reading:
+        future = asyncio.get_running_loop().run_in_executor(worker.thread, self._read_in_thread, worker.reader, data)
+        future.add_done_callback(lambda done: self._free(worker, done))
+        # A reading cannot be stopped half way: whoever gives up leaves, the worker finishes and is free again.
+        return await asyncio.shield(future)
+
+    def _free(self, worker: _Worker, done: asyncio.Future[Reading]) -> None:
+        done.exception()  # looked at, so that asyncio does not report it once more when nobody waits for it
+        self._idle.put_nowait(worker)
+
+    def _read_in_thread(self, reader: Reader, data: bytes) -> Reading:
+        started = perf_counter()
+        try:
+            return reader.read(data)
+        except Face2EmojiError:
+            raise
+        except Exception as error:
+            # Kind and place only: a library's message may quote the data.
+            frames = traceback.extract_tb(error.__traceback__)
+            where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+            log.error("photo_failed", kind=type(error).__name__, where=where)
+            raise InternalError from error
+        finally:
+            self._metrics.read_seconds.observe(perf_counter() - started)
