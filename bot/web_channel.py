@@ -1,0 +1,209 @@
+"""The web page and its API: HTTP in front of the photo service.
+
+``POST /api/read`` takes the bytes of one photo and answers the reading as JSON. Errors are
+``{"error": {"code", "message"}}`` everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.bodies import Bodies, drain
+from bot.errors import (
+    BotError,
+    Busy,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    RateLimited,
+    TooSlow,
+    WrongContentType,
+)
+from bot.metrics import Metrics
+from bot.photo_service import PhotoService
+from bot.rate_limit import RateLimit
+from inference import Face2EmojiError, ImageTooLarge, UnreadableImage, UnsupportedFormat
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+STATUS: dict[type[Face2EmojiError], int] = {
+    UnreadableImage: 400,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    TooSlow: 408,
+    ImageTooLarge: 413,
+    UnsupportedFormat: 415,
+    WrongContentType: 422,
+    RateLimited: 429,
+    Busy: 503,
+    NotReady: 503,
+}
+"""The HTTP status of each error; every other one is 500."""
+
+HEADERS = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        b"img-src 'self' blob:; media-src 'self' blob:; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(self), microphone=(), geolocation=()",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+}
+"""Sent with every answer."""
+
+_NOT_PHOTOS = ("multipart/", "text/", "application/json")
+_STATIC = Path(__file__).parent / "static"
+
+
+class WebChannel:
+    """The handlers.
+
+    Args:
+        service: reads the photos.
+        metrics: shown at ``/metrics``.
+        max_bytes: the most one photo may have.
+        timeout: seconds it may take to arrive.
+        rate_limit: photos a second for each address; 0 for no limit.
+    """
+
+    def __init__(
+        self, service: PhotoService, metrics: Metrics, *, max_bytes: int, timeout: float, rate_limit: float
+    ) -> None:
+        self._service = service
+        self._metrics = metrics
+        self._bodies = Bodies(max_bytes, timeout)
+        self._rate_limit = RateLimit(rate_limit)
+        self._static = StaticFiles(directory=_STATIC)
+
+    def app(self) -> ASGIApp:
+        """Return the ASGI application."""
+        starlette = Starlette(
+            routes=[
+                Route("/", self.page),
+                Mount("/static", self._static),
+                Route("/api/read", self.read, methods=["POST"]),
+                Route("/healthz", self.healthz),
+                Route("/readyz", self.readyz),
+                Route("/metrics", self.metrics),
+            ],
+            exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
+        )
+        return _Envelope(starlette, self._metrics)
+
+    async def page(self, request: Request) -> Response:
+        """Serve the page itself; its script and style come from ``/static``."""
+        return await self._static.get_response("index.html", request.scope)
+
+    async def read(self, request: Request) -> Response:
+        """Take the bytes of a photo, answer its reading."""
+        try:
+            self._admit(request)
+            async with self._bodies.receive(request) as data:
+                reading = await _unless_gone(request, self._service.read(data))
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to see it but the metrics
+        except Face2EmojiError as error:
+            log.info("refused", code=error.code)
+            response = _error(error)
+            if not await drain(request):
+                response.headers["connection"] = "close"
+            return response
+        return JSONResponse(reading.to_json())
+
+    async def healthz(self, _request: Request) -> Response:
+        """Say that the process is alive and its event loop turns."""
+        return PlainTextResponse("ok")
+
+    async def readyz(self, _request: Request) -> Response:
+        """Say whether the model is loaded."""
+        return PlainTextResponse("ready") if self._service.ready else _error(NotReady())
+
+    async def metrics(self, _request: Request) -> Response:
+        """Show the figures to Prometheus."""
+        return Response(self._metrics.exposition(), media_type=Metrics.content_type)
+
+    def _admit(self, request: Request) -> None:
+        if not self._rate_limit.allows(request.client.host if request.client else ""):
+            raise RateLimited
+        if request.headers.get("content-type", "").lower().startswith(_NOT_PHOTOS):
+            raise WrongContentType
+        self._service.check()
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``, but cancel it as soon as the client hangs up."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())  # the body is read: all that can come is the disconnect
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+def _error(error: Face2EmojiError) -> Response:
+    wait = error.retry_after if isinstance(error, BotError) else None
+    return JSONResponse(
+        {"error": error.to_json()},
+        status_code=next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500),
+        headers={"retry-after": str(wait)} if wait else None,
+    )
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    response = _error(MethodNotAllowed() if error.status_code == 405 else NotFound())
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unexpected_error(_request: Request, _cause: Exception) -> Response:
+    return _error(InternalError())
+
+
+class _Envelope:
+    """Around every answer, errors included: the safety headers, the cache rule, the count."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _label(scope.get("path", ""))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.requests.labels(path, message["status"]).inc()
+                # The page is asked for anew each time, and answered 304 when unchanged; readings are kept nowhere.
+                cache = b"no-cache" if path in ("/", "/static") else b"no-store"
+                message["headers"] = [*message["headers"], *HEADERS.items(), (b"cache-control", cache)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _label(path: str) -> str:
+    """Return a path of ours, or "other": the metrics must not grow with what strangers ask for."""
+    if path.startswith("/static/"):
+        return "/static"
+    return path if path in ("/", "/api/read", "/healthz", "/readyz", "/metrics") else "other"
