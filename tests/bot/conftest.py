@@ -1,0 +1,53 @@
+"""Fixtures of the bot's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.__main__ import Bot, listen
+from bot.settings import Settings
+from inference import Face2EmojiError
+from tests.bot.served import ObedientReader, Serve, Served, wait_until
+
+
+@pytest.fixture
+def reader() -> ObedientReader:
+    return ObedientReader()
+
+
+@pytest.fixture
+def serve(reader: ObedientReader) -> Iterator[Serve]:
+    """Start a bot with some settings changed; it is stopped after the test."""
+    running: list[tuple[Served, threading.Thread]] = []
+
+    def start(**changes: Any) -> Served:
+        sock = listen("127.0.0.1", 0)
+        bot = Bot(Settings.model_construct(**changes), reader.load)
+        served = Served(bot, reader, sock.getsockname()[1])
+
+        def run() -> None:
+            try:
+                asyncio.run(bot.run(sock, served.lines.append))
+            except Face2EmojiError as error:
+                served.lines.append(error.message)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        running.append((served, thread))
+        if reader.may_load.is_set():
+            wait_until(lambda: bool(served.lines))
+        return served
+
+    yield start
+    reader.may_load.set()
+    reader.may_read.set()
+    for served, thread in running:
+        served.http.close()
+        served.bot.stop()
+        thread.join(15)
+        assert not thread.is_alive()
