@@ -1,0 +1,108 @@
+# The few commands of Face2Emoji; `make` alone lists them.
+#
+# Everything lives in .venv, at the exact versions of constraints.txt. Paths stay relative, so a folder with spaces works.
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test check format train clean
+
+VENV_PYTHON := .venv/bin/python
+# PyTorch's own index of CPU builds: a small download, without CUDA.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+PIP_FLAGS := --disable-pip-version-check $(if $(filter 1,$(CPU)),--extra-index-url $(CPU_INDEX))
+
+help: ## List these commands
+	@echo "Face2Emoji: send a selfie, get the emoji that matches your face."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Options: PYTHON=/path/to/python3.12 names the Python to use, CPU=1 takes the small PyTorch without CUDA;"
+	@echo "both count when .venv is first made. ARGS=... goes on to run, test and train: make test ARGS='-k photo'."
+
+run: .venv/.run ## Start the bot and its web page; the first time, install what they need
+	@exec $(VENV_PYTHON) -m bot $(ARGS)
+
+install: .venv/.run ## Only make .venv
+	@echo ".venv is ready; make run starts the bot."
+
+test: .venv/.all ## Run every test
+	$(VENV_PYTHON) -m tests.e2e.chromium
+	$(VENV_PYTHON) -m pytest $(ARGS)
+
+check: .venv/.all ## Check format, style, types and the one-way imports
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m pytest --quiet tests/test_imports.py
+
+format: .venv/.all ## Format the code and mend what ruff can mend
+	$(VENV_PYTHON) -m ruff format .
+	$(VENV_PYTHON) -m ruff check --fix .
+
+train: .venv/.all ## Train the network from the data, start to finish
+	PATH="$$PWD/.venv/bin:$$PATH" bash training/runs/full.sh $(ARGS)
+
+clean: ## Remove .venv and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Finds a Python that fits, as $$python, or says in one sentence what is missing.
+# Debian and Ubuntu ship ensurepip, which every environment needs, in a package of its own.
+define find_python
+problem="$(if $(PYTHON),$(PYTHON) is not one,none was found (Debian, Ubuntu: sudo apt install python3-venv))"; found=; venvless=; \
+for python in $(if $(PYTHON),"$(PYTHON)",python3.12 python3.11 python3); do \
+	version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+	case $$version in \
+	3.11|3.12) \
+		if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then found=yes; break; fi; \
+		venvless=yes; problem="Python $$version lacks it (Debian, Ubuntu: sudo apt install python$$version-venv)" ;; \
+	?*) \
+		test -n "$$venvless" || problem="$$python is Python $$version" ;; \
+	esac; \
+done; \
+test -n "$$found" || { \
+	echo "Face2Emoji needs Python 3.11 or 3.12 with its venv module, but $$problem; PYTHON=/path/to/python3.12 names another." >&2; \
+	exit 1; }
+endef
+
+# The libraries OpenCV links to, asked for before anything big is downloaded.
+define check_libraries
+import ctypes, sys
+if sys.platform == "linux":
+    try:
+        ctypes.CDLL("libGL.so.1"), ctypes.CDLL("libgthread-2.0.so.0")
+    except OSError:
+        sys.exit("OpenCV needs two system libraries (Debian, Ubuntu: sudo apt install libgl1 libglib2.0-0).")
+endef
+export check_libraries
+
+# The requirements of pyproject.toml, with the groups named behind it.
+define list_requirements
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*project["dependencies"], *(r for g in sys.argv[1:] for r in project["optional-dependencies"][g]), sep="\n")
+endef
+export list_requirements
+
+# .venv/.run and .venv/.all stand only while nothing is half done: an install takes both away first, so one that was cut
+# short begins with a fresh environment next time.
+define install
+	@test -e .venv/.run && test -x $(VENV_PYTHON) || { \
+		$(find_python); \
+		echo "Making .venv with Python $$version. The first time takes minutes: PyTorch is a big download."; \
+		"$$python" -m venv --clear .venv; }
+	@rm -f .venv/.run .venv/.all
+	@$(VENV_PYTHON) -c "$$check_libraries"
+	@$(VENV_PYTHON) -c "$$list_requirements" $(1) >.venv/requirements.txt
+	$(VENV_PYTHON) -m pip install $(PIP_FLAGS) -r .venv/requirements.txt -c constraints.txt
+	@touch .venv/.run $@
+endef
+
+.venv/.run: pyproject.toml constraints.txt
+	$(call install)
+
+.venv/.all: pyproject.toml constraints.txt
+	$(call install,train dev)
+
+ifeq ($(realpath $(VENV_PYTHON)),)
+.PHONY: .venv/.run .venv/.all # the Python behind .venv is gone
+endif
