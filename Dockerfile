@@ -1,0 +1,34 @@
+# The bot with its web page, on PyTorch's CPU build:
+#   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
+FROM python:3.12-slim-bookworm
+
+# What OpenCV links to.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /face2emoji
+
+# Before our own code, so that a change there does not install everything again.
+COPY pyproject.toml constraints.txt ./
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+        >/tmp/requirements.txt \
+    && pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
+        -r /tmp/requirements.txt -c constraints.txt \
+    && rm /tmp/requirements.txt
+
+RUN useradd --create-home face2emoji
+USER face2emoji
+# Shows at once that every library is there, and leaves matplotlib's font list, which mediapipe wants at each start.
+RUN python -c 'import cv2, mediapipe, torch'
+
+COPY LICENSE emoji_map.yaml ./
+COPY inference inference
+COPY bot bot
+
+# Every interface of the container; what the outside reaches, `docker run -p` decides.
+ENV FACE2EMOJI_HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+CMD ["python", "-m", "bot"]
