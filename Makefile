@@ -48,19 +48,20 @@ clean: ## Remove .venv and every cache
 # Finds a Python that fits, as $$python, or says in one sentence what is missing.
 # Debian and Ubuntu ship ensurepip, which every environment needs, in a package of its own.
 define find_python
-problem="$(if $(PYTHON),$(PYTHON) is not one,none was found (Debian, Ubuntu: sudo apt install python3-venv))"; found=; venvless=; \
+problem="$(if $(PYTHON),$(PYTHON) is not one,none was found)"; package="$(if $(PYTHON),,python3-venv)"; found=; venvless=; \
 for python in $(if $(PYTHON),"$(PYTHON)",python3.12 python3.11 python3); do \
 	version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
 	case $$version in \
 	3.11|3.12) \
 		if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then found=yes; break; fi; \
-		venvless=yes; problem="Python $$version lacks it (Debian, Ubuntu: sudo apt install python$$version-venv)" ;; \
+		venvless=yes; problem="Python $$version lacks that module"; package=python$$version-venv ;; \
 	?*) \
-		test -n "$$venvless" || problem="$$python is Python $$version" ;; \
+		test -n "$$venvless" || { problem="$$python is Python $$version"; package=; } ;; \
 	esac; \
 done; \
 test -n "$$found" || { \
-	echo "Face2Emoji needs Python 3.11 or 3.12 with its venv module, but $$problem; PYTHON=/path/to/python3.12 names another." >&2; \
+	echo "Face2Emoji needs Python 3.11 or 3.12 with its venv module, but $$problem; install it$${package:+ (Debian, Ubuntu:" \
+		"sudo apt install $$package)} or name it with PYTHON=/path/to/python3.12." >&2; \
 	exit 1; }
 endef
 
