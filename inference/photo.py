@@ -1,0 +1,222 @@
+"""Untrusted bytes -> an upright RGB array. Formats, and limits on bytes, pixels and memory, live here."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+
+# A face needs about 64 px, and in a group photo it may be a 25th of the width. The long side ends up below twice this.
+WORKING_SIDE = 1600
+
+# These decoders hold a photo several times over; lower ceilings keep every decode under 700 MB. Measured at the peak,
+# in bytes a pixel: TIFF and WebP 15, AVIF 16 (about 24 above 8 bits a channel), HEIC 12 (20 above 8 bits).
+_MAX_PIXELS = {"TIFF": 40_000_000, "WEBP": 40_000_000, "AVIF": 26_000_000, "HEIF": 50_000_000}
+_MAX_PIXELS_DEEP_HEIF = 32_000_000
+# Each scan and each EXIF segment of a JPEG costs time, however short it is. libjpeg-turbo advises this for scans.
+_MAX_JPEG_PARTS = 500
+_TILE_SIDE = 1024
+
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+# Pillow's remarks on odd metadata and on sizes are for programmers; what matters to the sender is raised below.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLimits:
+    """What is refused unseen: more bytes than `max_bytes`, or more pixels (width times height) than `max_pixels`."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    max_pixels: int = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo.
+
+    Attributes:
+        pixels: (rows, columns, 3) RGB, upright, C-contiguous; reduced by a whole factor when the photo is large.
+        width: of the upright photo at full size, px.
+        height: likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> float:
+        """Full-size pixels per pixel of `pixels`, 1.0 or more; the last row and column may stand for fewer."""
+        return float(-(-max(self.width, self.height) // max(self.pixels.shape[:2])))
+
+
+_DEFAULT_LIMITS = PhotoLimits()
+
+
+def decode(data: bytes, limits: PhotoLimits = _DEFAULT_LIMITS) -> Photo:
+    """Return the first picture in `data`, whatever its file was called.
+
+    Safe to call from many threads at once.
+
+    Raises:
+        UnreadableImage: empty, damaged or cut short.
+        UnsupportedFormat: not JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC.
+        ImageTooLarge: over `limits`, or over what its format can be unpacked from in about 700 MB.
+    """
+    if not data:
+        raise UnreadableImage("The file is empty. Send the photo again.")
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(
+            f"The file has {len(data) / 2**20:.1f} MB and at most {limits.max_bytes / 2**20:g} MB are read. "
+            "Send a smaller copy."
+        )
+    kind = _format_of(data)
+    if kind is None:
+        raise UnsupportedFormat(
+            "This is not a photo we can read. Send a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file."
+        )
+    try:
+        return _decode(data, kind, limits.max_pixels)
+    except PhotoError:
+        raise
+    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge("The picture is too large to unpack. Send a smaller copy.") from error
+    except Exception as error:  # decoders raise anything on damaged bytes
+        raise UnreadableImage("The picture is damaged or cut short. Send it again, or another copy.") from error
+
+
+def _format_of(data: bytes) -> str | None:
+    """Return Pillow's name of the format that the first bytes announce."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if data.startswith(b"BM") and data[15:18] == b"\0\0\0":  # a text may begin with BM too
+        return "BMP"
+    if data[4:8] == b"ftyp":  # videos begin like this as well: the brands tell
+        brands = {data[i : i + 4] for i in range(8, min(int.from_bytes(data[:4]), 256), 4)}
+        if brands & {b"avif", b"avis"}:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIF"
+    return None
+
+
+def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
+    max_pixels = min(max_pixels, _MAX_PIXELS.get(kind, max_pixels))
+    if kind == "JPEG" and max(data.count(b"\xff\xda"), data.count(b"Exif\0\0")) > _MAX_JPEG_PARTS:
+        raise UnreadableImage("The JPEG has an absurd number of parts. Send a copy saved anew.")
+    if kind in ("AVIF", "HEIF"):  # libheif tells the size after cropping only, and libavif calls huge pictures damaged
+        for size in re.finditer(rb"(?s)ispe\0{4}(.{4})(.{4})", data):
+            _check_size(int.from_bytes(size[1]), int.from_bytes(size[2]), max_pixels, padding=64)
+    if kind == "AVIF":  # libavif refuses a photo for junk in its EXIF, which nobody needs: irot turns an AVIF
+        data = re.sub(rb"(?s)(infe.{8,10})Exif", rb"\1none", data)
+    if kind == "HEIF":
+        _register_heif()
+
+    with Image.open(BytesIO(data), formats=[kind]) as image:
+        if kind == "HEIF" and image.info["bit_depth"] > 8:
+            max_pixels = min(max_pixels, _MAX_PIXELS_DEEP_HEIF)
+        width, height = image.size
+        _check_size(width, height, max_pixels)
+        if kind == "TIFF":  # a tile is unpacked whole, however small the picture
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            _check_size(tags.get(322, 0), tags.get(323, 0), max_pixels)
+        if kind == "JPEG":
+            factor = max(1, max(width, height) // WORKING_SIDE)
+            image.draft(None, (max(1, width // factor), max(1, height // factor)))
+        image.load()
+        if kind != "JPEG":  # the size in the header of a HEIC or TIFF need not be the last word
+            width, height = image.size
+            _check_size(width, height, max_pixels)
+        orientation = _orientation(image)
+        pixels = _reduced_rgb(image)
+
+    if orientation >= 5:
+        pixels, width, height = pixels.swapaxes(0, 1), height, width
+    rows, columns = 1 - 2 * (orientation in (3, 4, 7, 8)), 1 - 2 * (orientation in (2, 3, 6, 7))
+    return Photo(np.ascontiguousarray(pixels[::rows, ::columns]), width, height)
+
+
+def _check_size(width: int, height: int, max_pixels: int, padding: int = 0) -> None:
+    """Refuse a size over the limit, unless so many columns and rows of `padding` account for it."""
+    if width * height - padding * (width + height) > max_pixels:
+        raise ImageTooLarge(
+            f"The picture has {width} x {height} pixels and at most {max_pixels / 1e6:g} million are read. "
+            "Send a smaller copy."
+        )
+
+
+@cache
+def _register_heif() -> None:
+    from pillow_heif import register_heif_opener  # late: most photos never need it
+
+    register_heif_opener()
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation still to be applied, 1 to 8; junk counts as 1.
+
+    Pillow has turned a loaded TIFF, and pillow-heif a HEIC, and both then report 1.
+    """
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # metadata never fails a photo
+        return 1
+    return int(value) if value is not None and value in range(1, 9) else 1
+
+
+def _reduced_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Return (rows, columns, 3), the loaded image averaged over whole blocks until its long side is < 2 `WORKING_SIDE`.
+
+    Tile by tile, so that beside the decoder's own copy no second one is held. Colours are resolved before they are
+    averaged. ICC profiles are left alone: the network sees grey, which they hardly move.
+    """
+    width, height = image.size
+    factor = max(1, max(width, height) // WORKING_SIDE)
+    white = _white_level(image, factor) if image.mode in ("I", "F") else 255.0
+    side = factor * max(1, _TILE_SIDE // factor)
+    pixels = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            tile = _rgb(image.crop((left, top, min(left + side, width), min(top + side, height))), white)
+            row, column = top // factor, left // factor
+            block = np.asarray(tile.reduce(factor))
+            pixels[row : row + block.shape[0], column : column + block.shape[1]] = block
+    return pixels
+
+
+def _white_level(image: Image.Image, factor: int) -> float:
+    """Return the value meant as white: 32-bit numbers run to 1, 255, 65535 or more, and no header says which."""
+    values = np.asarray(image.reduce(factor))
+    mean = np.mean(values, where=np.isfinite(values), dtype=np.float64)
+    return next((white for white in (1.0, 255.0, 65535.0) if mean <= white), 2.0**31)
+
+
+def _rgb(tile: Image.Image, white: float) -> Image.Image:
+    """Return the tile in mode RGB: 16 and 32 bits scaled to 8, whatever is transparent laid on white."""
+    if tile.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(tile) >> 8).astype(np.uint8)).convert("RGB")
+    if tile.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(tile, np.float64)) / white
+        return Image.fromarray((values.clip(0, 1) * 255).astype(np.uint8)).convert("RGB")
+    if tile.has_transparency_data:
+        ground = Image.new("RGBA", tile.size, "white")
+        ground.alpha_composite((tile.convert("LA") if tile.mode == "La" else tile).convert("RGBA"))
+        tile = ground
+    return tile.convert("RGB")

@@ -1,0 +1,596 @@
+"""Whatever arrives becomes an upright RGB array of bounded size, or one of three errors."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.errors import ImageTooLarge, UnreadableImage, UnsupportedFormat
+from inference.photo import WORKING_SIDE, Photo, PhotoLimits, decode
+
+pillow_heif.register_heif_opener()
+
+ASTRONAUT = Path(__file__).parents[1] / "pictures" / "astronaut.jpg"
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"]
+ANIMATED = ["PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"]
+RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
+ORIENTATION = 0x0112
+# What turns an upright picture into the one a camera stores under each EXIF orientation.
+STORED_AS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def corners(width: int = 64, height: int = 48) -> Image.Image:
+    """Four quarters: red, green over blue, yellow."""
+    picture = Image.new("RGB", (width, height), RED)
+    picture.paste(GREEN, (width // 2, 0, width, height // 2))
+    picture.paste(BLUE, (0, height // 2, width // 2, height))
+    picture.paste(YELLOW, (width // 2, height // 2, width, height))
+    return picture
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation: int) -> bytes:
+    tags = Image.Exif()
+    tags[ORIENTATION] = orientation
+    return tags.tobytes()
+
+
+def deflated_zeros(megabytes: int) -> bytes:
+    """What zlib makes of so many zeros, without its time: each block stands alone, so one serves for all."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = deflate.compress(bytes(2**20)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return b"\x78\xda" + block * megabytes + b"\3\0" + struct.pack(">HH", megabytes * 2**20 % 65521, 1)
+
+
+def png(width: int, height: int, bits: int, colour: int, deflated: bytes, *chunks: bytes) -> bytes:
+    """A PNG of any depth."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    body = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", deflated), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def tiff(tags: dict[int, int], deflated: bytes) -> bytes:
+    """An RGB TIFF of one deflated strip, or tile if `tags` have its width (322)."""
+    place, count = (324, 325) if 322 in tags else (273, 279)
+    tags = {258: 8, 259: 8, 262: 2, 277: 3, count: len(deflated), place: 0, **tags}
+    tags[place] = 14 + 12 * len(tags)
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + b"\0" * 4 + deflated
+
+
+def close(value: NDArray[np.uint8], expected: tuple[int, ...], tolerance: int = 12) -> bool:
+    return bool((np.abs(value.astype(int) - expected) <= tolerance).all())
+
+
+def assert_corners(photo: Photo) -> None:
+    """`corners`, upright, at any size."""
+    rows, columns = photo.pixels.shape[:2]
+    assert photo.pixels.dtype == np.uint8
+    assert photo.pixels.shape == (rows, columns, 3)
+    assert photo.pixels.flags.c_contiguous
+    for (row, column), colour in {(1, 1): RED, (1, 3): GREEN, (3, 1): BLUE, (3, 3): YELLOW}.items():
+        assert close(photo.pixels[rows * row // 4, columns * column // 4], colour), (row, column)
+
+
+# Formats
+
+
+def test_real_photo_keeps_its_pixels() -> None:
+    photo = decode(ASTRONAUT.read_bytes())
+    assert (photo.width, photo.height, photo.scale) == (512, 512, 1.0)
+    assert np.array_equal(photo.pixels, np.asarray(Image.open(ASTRONAUT).convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format(kind: str) -> None:
+    photo = decode(encoded(corners(), kind))
+    assert (photo.width, photo.height) == (64, 48)
+    assert_corners(photo)
+
+
+@pytest.mark.parametrize("kind", ANIMATED)
+def test_first_frame_of_many(kind: str) -> None:
+    data = encoded(corners(), kind, save_all=True, append_images=[Image.new("RGB", (64, 48), BLUE)])
+    assert_corners(decode(data))
+
+
+def test_multi_picture_jpeg_gives_the_first() -> None:
+    assert_corners(decode(encoded(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 48), BLUE)])))
+
+
+def test_heif_with_a_neutral_major_brand() -> None:
+    for kind, brand in (("HEIF", b"heic"), ("AVIF", b"avif")):
+        data = encoded(corners(), kind)
+        assert data[8:12] == brand
+        assert_corners(decode(data[:8] + b"mif1" + data[12:]))
+
+
+# Orientation
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_orientation(kind: str, orientation: int) -> None:
+    method = STORED_AS[orientation]
+    stored = corners() if method is None else corners().transpose(method)
+    photo = decode(encoded(stored, kind, exif=exif(orientation)))
+    assert (photo.width, photo.height) == (64, 48)
+    assert_corners(photo)
+
+
+def test_large_jpeg_is_turned_after_its_reduction() -> None:
+    photo = decode(encoded(corners(4000, 3000).transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif(6)))
+    assert (photo.width, photo.height, photo.scale, photo.pixels.shape) == (4000, 3000, 2.0, (1500, 2000, 3))
+    assert_corners(photo)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_irot_and_exif_together_turn_once(kind: str) -> None:
+    tags = Image.Exif()
+    tags[ORIENTATION] = tags[ORIENTATION + 1] = 6
+    data = encoded(corners().transpose(Image.Transpose.ROTATE_90), kind, exif=tags.tobytes())
+    if kind == "AVIF":  # the writer moves the orientation out of the EXIF, cameras leave it there
+        data = data.replace(struct.pack(">HH", ORIENTATION + 1, 3), struct.pack(">HH", ORIENTATION, 3))
+    assert b"irot" in data
+    assert struct.pack(">HHIH", ORIENTATION, 3, 1, 6) in data
+    assert_corners(decode(data))
+
+
+JUNK = {
+    "noise": b"\x9f" * 40,
+    "short": b"II*\0",
+    "far offset": b"II*\0\xff\xff\xff\x7f\0\0",
+    "too many tags": b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x10F, 3, 1, 7) * 3,
+    "endless tag": b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIII", 0x10F, 2, 0x7FFFFFFF, 0x7FFFFFFF, 0),
+    "orientation 99": b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIII", ORIENTATION, 3, 1, 99, 0),
+    "orientation as text": b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI4sI", ORIENTATION, 2, 4, b"six", 0),
+    "zero division": b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIII", 0x11A, 5, 1, 26, 0) + b"\0" * 8,
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # photo.py ignores Pillow's; pytest's own filters override that
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
+def test_junk_in_the_exif_is_ignored(kind: str, junk: bytes) -> None:
+    if kind == "AVIF":  # the writer refuses junk, so it takes the place of something valid
+        tags = Image.Exif()
+        tags[0x10F] = "x" * len(junk)
+        data = encoded(corners(), kind, exif=tags.tobytes())
+        start = data.index(b"MM\0*")
+        data = data[:start] + junk + data[start + len(junk) :]
+    else:
+        data = encoded(corners(), kind, exif=b"Exif\0\0" + junk)
+    assert junk in data
+    assert_corners(decode(data))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_junk_colour_profile_is_ignored(kind: str) -> None:
+    assert_corners(decode(encoded(corners(), kind, icc_profile=b"\x9f" * 200)))
+
+
+# Depth, palettes, alpha, inks
+
+RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+DEEP_ROWS = zlib.compress((b"\0" + np.repeat(RAMP[0], 6).tobytes()) * 4)
+DEEP = {
+    "PNG 16-bit grey": lambda: encoded(Image.fromarray(RAMP.astype(np.uint16) * 257), "PNG"),
+    "PNG 16-bit RGB": lambda: png(256, 4, 16, 2, DEEP_ROWS),
+    "TIFF 16-bit": lambda: encoded(Image.fromarray(RAMP.astype(np.uint16) * 257), "TIFF"),
+    "TIFF 16-bit, big-endian": lambda: encoded(Image.fromarray(RAMP.astype(">u2") * np.uint16(257)), "TIFF"),
+    "TIFF 32-bit": lambda: encoded(Image.fromarray(RAMP.astype(np.int32) * 257), "TIFF"),
+    "TIFF float to 1": lambda: encoded(Image.fromarray(RAMP.astype(np.float32) / 255), "TIFF"),
+    "TIFF float to 255": lambda: encoded(Image.fromarray(RAMP.astype(np.float32)), "TIFF"),
+    "TIFF float to 65535": lambda: encoded(Image.fromarray(RAMP.astype(np.float32) * 257), "TIFF"),
+    "HEIC 10-bit": lambda: heic_10_bit(RAMP),
+}
+
+
+def heic_10_bit(grey: NDArray[np.uint8]) -> bytes:
+    rows, columns = grey.shape
+    deep = np.repeat(grey.astype(np.uint16)[..., None] * 257, 3, axis=2)
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (columns, rows), deep.tobytes()).save(buffer, quality=-1, chroma=444)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("make", DEEP.values(), ids=DEEP.keys())
+def test_depth_is_scaled_not_clipped(make: Callable[[], bytes]) -> None:
+    pixels = decode(make()).pixels.astype(int)
+    assert np.abs(pixels - RAMP[..., None]).max() <= 2
+
+
+def test_float_without_a_number_is_dark_or_light() -> None:
+    values = np.full((8, 8), 0.5, np.float32)
+    values[0, 0], values[0, 1] = np.nan, np.inf
+    pixels = decode(encoded(Image.fromarray(values), "TIFF")).pixels
+    assert [int(pixels[at][0]) for at in ((0, 0), (0, 1), (4, 4))] == [0, 255, 127]
+
+
+def paletted() -> Image.Image:
+    return corners().quantize(4)
+
+
+def half_clear(mode: str) -> Image.Image:
+    """Black; the left half transparent, so that it must come out white."""
+    picture = Image.new(mode, (64, 48), 0 if mode == "LA" else (0, 0, 0, 0))
+    picture.paste((0, 255) if mode == "LA" else (0, 0, 0, 255), (32, 0, 64, 48))
+    return picture
+
+
+def keyed(mode: str) -> Image.Image:
+    """The same by a transparent colour: 9 is clear, 0 is not."""
+    picture = Image.new(mode, (64, 48), 9 if mode == "L" else (9, 9, 9))
+    picture.paste(0 if mode == "L" else (0, 0, 0), (32, 0, 64, 48))
+    return picture
+
+
+def keyed_palette() -> Image.Image:
+    picture = Image.new("P", (64, 48), 1)
+    picture.putpalette([0, 0, 0, 0, 0, 0])
+    picture.paste(0, (32, 0, 64, 48))
+    return picture
+
+
+EXTRA_SAMPLE = struct.pack("<HHI", 338, 3, 1)  # 1: colours are already multiplied by alpha, 2: they are not
+CLEAR = {
+    "PNG RGBA": lambda: encoded(half_clear("RGBA"), "PNG"),
+    "PNG LA": lambda: encoded(half_clear("LA"), "PNG"),
+    "PNG RGB key": lambda: encoded(keyed("RGB"), "PNG", transparency=(9, 9, 9)),
+    "PNG L key": lambda: encoded(keyed("L"), "PNG", transparency=9),
+    "PNG palette": lambda: encoded(keyed_palette(), "PNG", transparency=1),
+    "PNG palette with many alphas": lambda: encoded(keyed_palette(), "PNG", transparency=b"\xff\x00\x80"),
+    "GIF": lambda: encoded(keyed_palette(), "GIF", transparency=1),
+    "WebP": lambda: encoded(half_clear("RGBA"), "WEBP", lossless=True),
+    "TIFF RGBA": lambda: encoded(half_clear("RGBA"), "TIFF"),
+    "TIFF LA": lambda: encoded(half_clear("LA"), "TIFF"),
+    "TIFF La": lambda: encoded(half_clear("LA"), "TIFF").replace(EXTRA_SAMPLE + b"\2", EXTRA_SAMPLE + b"\1"),
+    "AVIF": lambda: encoded(half_clear("RGBA"), "AVIF"),
+    "HEIC": lambda: encoded(half_clear("RGBA"), "HEIF"),
+}
+
+
+@pytest.mark.parametrize("make", CLEAR.values(), ids=CLEAR.keys())
+def test_transparent_is_white(make: Callable[[], bytes]) -> None:
+    pixels = decode(make()).pixels
+    assert close(pixels[24, 8], WHITE)
+    assert close(pixels[24, 56], (0, 0, 0))
+
+
+def test_half_transparent_is_mixed_with_white() -> None:
+    pixels = decode(encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 128)), "PNG")).pixels
+    assert close(pixels[4, 4], (255, 127, 127), 1)
+
+
+def test_16_bit_transparent_colour_does_not_fail_the_photo() -> None:
+    data = png(256, 4, 16, 2, DEEP_ROWS, chunk(b"tRNS", struct.pack(">HHH", 257, 0, 65535)))
+    assert np.array_equal(decode(data).pixels[0, :, 0], RAMP[0])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
+def test_palette(kind: str) -> None:
+    assert_corners(decode(encoded(paletted(), kind)))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_one_bit(kind: str) -> None:
+    pixels = decode(encoded(keyed("L").point(lambda value: 255 * (value == 9)).convert("1"), kind)).pixels
+    assert close(pixels[24, 8], WHITE, 0)
+    assert close(pixels[24, 56], (0, 0, 0), 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "HEIF"])
+def test_grey(kind: str) -> None:
+    assert close(decode(encoded(Image.new("L", (64, 48), 90), kind)).pixels, (90, 90, 90), 2)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind: str) -> None:
+    data = encoded(corners().convert("CMYK"), kind)
+    assert kind == "TIFF" or b"Adobe" in data
+    assert_corners(decode(data))
+
+
+def test_ycck() -> None:
+    cyan, magenta, yellow, black = corners().convert("CMYK").split()
+    luma = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    inverted = Image.merge("CMYK", [channel.point(lambda ink: 255 - ink) for channel in luma.split()] + [black])
+    data = encoded(inverted, "JPEG", quality=95)
+    transform = data.index(b"Adobe") + 11
+    assert data[transform] == 0
+    assert_corners(decode(data[:transform] + b"\x02" + data[transform + 1 :]))
+
+
+# Reduction
+
+
+@pytest.mark.parametrize("size", [(1600, 1200), (3199, 99), (3200, 100), (101, 4801), (6403, 50), (16001, 8)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_long_side_is_reduced_by_a_whole_factor(kind: str, size: tuple[int, int]) -> None:
+    photo = decode(encoded(corners(*size), kind))
+    factor = int(photo.scale)
+    assert (photo.width, photo.height) == size
+    assert photo.scale == factor
+    assert factor == {1600: 1, 3199: 1, 3200: 2, 4801: 2 if kind == "JPEG" else 3, 6403: 4}.get(max(size), factor)
+    assert WORKING_SIDE <= max(photo.pixels.shape) < 2 * WORKING_SIDE
+    assert photo.pixels.shape == (-(-size[1] // factor), -(-size[0] // factor), 3)
+    if min(size) > 8:
+        assert_corners(photo)
+
+
+def test_small_photo_is_not_enlarged() -> None:
+    photo = decode(encoded(Image.new("RGB", (1, 2), RED), "PNG"))
+    assert (photo.pixels.tolist(), photo.scale) == ([[[255, 0, 0]], [[255, 0, 0]]], 1.0)
+
+
+def test_reduction_is_the_mean_without_seams() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1100, 3201, 3), np.uint8)
+    mean = noise[:, :3200].reshape(550, 2, 1600, 2, 3).mean(axis=(1, 3))
+    pixels = decode(encoded(Image.fromarray(noise), "BMP")).pixels
+    assert pixels.shape == (550, 1601, 3)
+    assert np.abs(pixels[:, :1600] - mean).max() <= 1
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "data", [b"hello, I am not a picture", b"BM, said the text", b"%!PS-Adobe-3.0 EPSF", b"8BPS\0\1", b"\0"]
+)
+def test_other_files_are_unsupported(data: bytes) -> None:
+    with pytest.raises(UnsupportedFormat, match="JPEG"):
+        decode(data * 50)
+
+
+def test_video_is_unsupported() -> None:
+    with pytest.raises(UnsupportedFormat):
+        decode(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 100)
+
+
+def test_empty_file_is_unreadable() -> None:
+    with pytest.raises(UnreadableImage, match="empty"):
+        decode(b"")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_truncated_file_is_unreadable(kind: str, share: float) -> None:
+    data = encoded(Image.open(ASTRONAUT).resize((128, 96)), kind)
+    with pytest.raises(UnreadableImage):
+        decode(data[: int(len(data) * share)])
+
+
+def test_bytes_are_limited() -> None:
+    data = ASTRONAUT.read_bytes()
+    assert decode(data, PhotoLimits(max_bytes=len(data))).width == 512
+    with pytest.raises(ImageTooLarge, match="MB"):
+        decode(data, PhotoLimits(max_bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_pixels_are_limited(kind: str) -> None:
+    data = encoded(corners(), kind)
+    assert decode(data, PhotoLimits(max_pixels=64 * 48)).width == 64
+    with pytest.raises(ImageTooLarge, match="64 x 48"):
+        decode(data, PhotoLimits(max_pixels=64 * 48 - 1))
+
+
+def declared(kind: str, side: int) -> bytes:
+    """A small file whose header claims `side` x `side` pixels."""
+    if kind == "PNG":
+        return png(side, side, 8, 2, deflated_zeros(1))
+    if kind == "TIFF":
+        return tiff({256: side, 257: side, 278: side}, deflated_zeros(1))
+    data = encoded(corners(64, 64), kind)
+    if kind in ("AVIF", "HEIF"):
+        at, size = data.index(b"ispe") + 8, struct.pack(">II", side, side)
+    elif kind == "JPEG":
+        at, size = data.index(b"\xff\xc0") + 5, struct.pack(">HH", side, side)
+    elif kind == "BMP":
+        at, size = 18, struct.pack("<ii", side, side)
+    else:
+        at, size = {"GIF": 6, "WEBP": 26}[kind], struct.pack("<HH", side, side)
+    return data[:at] + size + data[at + len(size) :]
+
+
+# Refused by header alone: a WebP cannot declare more than 16383.
+HUGE = {kind: declared(kind, 16383 if kind == "WEBP" else 30000) for kind in FORMATS}
+# Just over the limit of 64 million pixels, or over the format's own.
+OVER = {"TIFF": 6400, "WEBP": 6400, "AVIF": 5200, "HEIF": 7200}
+LARGE = {kind: declared(kind, OVER.get(kind, 8100)) for kind in FORMATS}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_declared_size_is_limited(kind: str) -> None:
+    for data in (HUGE[kind], LARGE[kind]):
+        with pytest.raises(ImageTooLarge):
+            decode(data)
+
+
+def test_deep_heic_has_a_lower_limit() -> None:
+    deep, plain = heic_10_bit(np.zeros((64, 64), np.uint8)), encoded(corners(64, 64), "HEIF")
+    side = struct.pack(">II", 6000, 6000)
+    with pytest.raises(ImageTooLarge, match="6000 x 6000"):
+        decode(deep.replace(struct.pack(">II", 64, 64), side))
+    with pytest.raises(UnreadableImage):  # not refused for its size, but there are fewer pixels than it says
+        decode(plain.replace(struct.pack(">II", 64, 64), side))
+
+
+def test_size_before_cropping_is_limited() -> None:
+    data = encoded(corners(), "HEIF")  # coded as 64 x 64 and cropped by its clap box
+    assert b"clap" in data
+    assert decode(data, PhotoLimits(max_pixels=64 * 48)).height == 48
+    at = data.index(b"ispe") + 8
+    with pytest.raises(ImageTooLarge, match="9000 x 9000"):
+        decode(data[:at] + struct.pack(">II", 9000, 9000) + data[at + 8 :])
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_size_that_differs_from_the_declared_one(kind: str) -> None:
+    data = encoded(corners(640, 480), kind)
+    lie = data.replace(struct.pack(">II", 640, 480), struct.pack(">II", 64, 48))
+    assert lie != data
+    try:
+        photo = decode(lie)
+    except UnreadableImage:
+        return
+    assert photo.width * photo.height <= 640 * 480
+
+
+JPEG, SCAN = encoded(corners(), "JPEG", progressive=True)[:-2].rsplit(b"\xff\xda", 1)
+JPEG += b"\xff\xda" + SCAN
+PIXELS, BOMB = zlib.compress(bytes(200)), deflated_zeros(100)
+HOSTILE = {
+    "PNG zTXt": png(8, 8, 8, 2, PIXELS, chunk(b"zTXt", b"a\0\0" + BOMB)),
+    "PNG zTXts": png(8, 8, 8, 2, PIXELS, *[chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000)))] * 100),
+    "PNG iCCP": png(8, 8, 8, 2, PIXELS, chunk(b"iCCP", b"a\0\0" + BOMB)),
+    "PNG IDAT": png(8, 8, 8, 2, BOMB),
+    "TIFF tile": tiff({256: 8, 257: 8, 322: 8000, 323: 8000}, BOMB),
+    "TIFF strip": tiff({256: 8, 257: 8, 278: 2**31}, BOMB),
+    "JPEG scans": JPEG + (b"\xff\xda" + SCAN) * 10_000,
+    "JPEG EXIF segments": b"\xff\xd8" + (b"\xff\xe1\0\x08Exif\0\0") * 10_000 + JPEG[2:],
+    "GIF comments": encoded(corners(), "GIF")[:-1] + b"\x21\xfe\x01a\0" * 100_000,
+}
+
+CHILD = """
+import sys, types
+from pathlib import Path
+package = types.ModuleType("inference")  # without the network, for speed
+package.__path__ = ["inference"]
+sys.modules["inference"] = package
+import pillow_heif, numpy
+from PIL import Image
+from inference.errors import PhotoError
+from inference.photo import decode
+Image.init()
+
+def memory(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
+
+before = memory("VmRSS")
+for path in sys.argv[1:]:
+    try:
+        answer = decode(Path(path).read_bytes()).pixels.shape
+    except PhotoError as error:
+        answer = error.code
+    print(answer, flush=True)
+print(memory("VmHWM") - before)
+"""
+
+
+def run_alone(folder: Path, files: dict[str, bytes]) -> tuple[dict[str, str], int]:
+    """Return each file's answer and the megabytes needed at the peak, from a process where warnings are errors."""
+    paths = []
+    for number, data in enumerate(files.values()):
+        paths.append(folder / str(number))
+        paths[-1].write_bytes(data)
+    command = [sys.executable, "-W", "error", "-c", CHILD, *map(str, paths)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    assert "Warning" not in done.stderr
+    *answers, peak = done.stdout.splitlines()
+    return dict(zip(files, answers, strict=True)), int(peak)
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@linux_only
+def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
+    answers, peak = run_alone(tmp_path, HUGE | {f"{kind} large": data for kind, data in LARGE.items()} | HOSTILE)
+    assert {name: answer for name, answer in answers.items() if answer == "image_too_large"}.keys() >= {
+        *HUGE,
+        "TIFF tile",
+    }
+    assert peak < 100
+
+
+@linux_only
+def test_junk_metadata_warns_nobody(tmp_path: Path) -> None:
+    files = {name: encoded(corners(), "JPEG", exif=b"Exif\0\0" + junk) for name, junk in JUNK.items()}
+    answers, _ = run_alone(tmp_path, files)
+    assert set(answers.values()) == {"(48, 64, 3)"}
+
+
+@linux_only
+def test_the_largest_photos_fit_in_memory(tmp_path: Path) -> None:
+    """The greediest ones: a TIFF of 16 bits, alpha and one strip, to be turned; a WebP, which keeps three canvases."""
+    webp = encoded(half_clear("RGBA"), "WEBP", save_all=True, append_images=[corners()])
+    canvas = struct.pack("<I", 6323)[:3] * 2
+    files = {
+        "TIFF": tiff({256: 6324, 257: 6324, 258: 16, 274: 6, 277: 4, 278: 6324, 338: 2}, deflated_zeros(306)),
+        "WebP": webp[:24] + canvas + webp[30:],
+    }
+    answers, peak = run_alone(tmp_path, files)
+    assert answers == {"TIFF": "(2108, 2108, 3)", "WebP": "(2108, 2108, 3)"}
+    assert 500 < peak < 700
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    picture = Image.open(ASTRONAUT).resize((256, 256))
+    files = [encoded(picture.rotate(90 * turn), kind) for kind in FORMATS for turn in range(2)]
+    alone = [decode(data).pixels for data in files]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda data: decode(data).pixels, files * 3))
+    assert all(np.array_equal(pixels, alone[i % len(alone)]) for i, pixels in enumerate(together))
+
+
+SEEDS = [encoded(corners(), kind) for kind in FORMATS] + [
+    encoded(corners(), "JPEG", exif=exif(6), progressive=True),
+    encoded(corners(), "TIFF", compression="tiff_lzw", exif=exif(6)),
+    encoded(paletted(), "PNG", transparency=b"\xff\x00\x80"),
+    encoded(half_clear("RGBA"), "WEBP", lossless=True, exif=exif(6)),
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    data=st.sampled_from(SEEDS),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=8),
+    share=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_any_bytes_give_a_photo_or_an_error(data: bytes, changes: list[tuple[float, bytes]], share: float) -> None:
+    mutated = bytearray(data)
+    for place, replacement in changes:
+        at = int(place**2 * len(data))  # headers more often than pixels
+        mutated[at : at + len(replacement)] = replacement
+    try:
+        photo = decode(bytes(mutated[: int(share * len(mutated))]), PhotoLimits(max_pixels=1_000_000))
+    except (UnreadableImage, UnsupportedFormat, ImageTooLarge):
+        return
+    assert photo.width * photo.height <= 1_000_000
+    assert photo.pixels.shape[2] == 3
