@@ -26,6 +26,7 @@ const WORDS = {
   refused: "The camera was refused. Allow it in your browser's address bar, then try again, or choose a photo.",
   noCamera: "No camera was found. Plug one in, or choose a photo.",
   cameraBusy: "Another program is using the camera. Close it, then try again.",
+  cameraUnknown: "This browser did not open the camera. Try another browser, or choose a photo.",
   insecure: "Browsers open the camera only on https:// pages or on localhost.",
   cameraEnded: "The camera gives no picture. Is it covered or switched off?",
   openCamera: "Use the camera",
@@ -47,8 +48,8 @@ class Problem extends Error {
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-/** @param {number} share */
-const percent = (share) => `${Math.round(share * 100)} %`;
+/** Never 100%: nobody is that sure. @param {number} share */
+const percent = (share) => `${Math.min(99, Math.round(share * 100))}%`;
 
 /** Wait, but no longer than until the signal aborts. @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
 const pause = (ms, signal) =>
@@ -310,7 +311,8 @@ async function openCamera() {
     const name = error instanceof DOMException ? error.name : "";
     if (name === "NotAllowedError" || name === "SecurityError") throw new Problem(WORDS.refused);
     if (name === "NotFoundError" || name === "OverconstrainedError") throw new Problem(WORDS.noCamera);
-    throw new Problem(WORDS.cameraBusy);
+    if (name === "NotReadableError" || name === "AbortError") throw new Problem(WORDS.cameraBusy);
+    throw new Problem(WORDS.cameraUnknown);
   }
 }
 
