@@ -1,0 +1,59 @@
+"""The real bot as a process of its own, and a browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, Playwright
+
+from tests.e2e.chromium import FLAGS
+
+ROOT = Path(__file__).parents[2]
+ASTRONAUT = ROOT / "tests" / "pictures" / "astronaut.jpg"
+FACE_CENTRE = (228, 125)
+"""Between nose and eyes of `ASTRONAUT`, in its pixels."""
+
+
+@contextmanager
+def running_bot() -> Iterator[str]:
+    """Yield the address of ``python -m bot`` when it can read photos."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE2EMOJI_")}
+    environment |= {"FACE2EMOJI_PORT": "0", "FACE2EMOJI_WORKERS": "1", "FACE2EMOJI_LOG_LEVEL": "warning"}
+    command = [sys.executable, "-m", "bot"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert "http://" in line, "the bot did not start"
+        try:
+            yield "http://" + line.split("http://")[1].split()[0]
+        finally:
+            process.terminate()
+            assert process.wait(15) == 0
+
+
+def launch(playwright: Playwright, chromium: str, *flags: str) -> Browser:
+    """Start a headless Chromium with a fake camera."""
+    return playwright.chromium.launch(
+        executable_path=chromium, args=[*FLAGS, "--use-fake-device-for-media-stream", *flags]
+    )
+
+
+def write_video(path: Path) -> tuple[float, float]:
+    """Write a film for the fake camera: the astronaut at the left of a 1280 x 960 picture.
+
+    Returns:
+        Where `FACE_CENTRE` is in it, as shares of width and height.
+    """
+    frame = Image.new("RGB", (1280, 960), (90, 90, 90))
+    frame.paste(Image.open(ASTRONAUT).resize((960, 960)))
+    luma, blue, red = (np.asarray(plane) for plane in frame.convert("YCbCr").split())
+    planes = luma.tobytes() + blue[::2, ::2].tobytes() + red[::2, ::2].tobytes()
+    path.write_bytes(b"YUV4MPEG2 W1280 H960 F20:1 Ip C420jpeg\n" + 2 * (b"FRAME\n" + planes))
+    return FACE_CENTRE[0] / 512 * 960 / 1280, FACE_CENTRE[1] / 512

@@ -1,0 +1,278 @@
+"""The page in a real Chromium, with the real model behind it: what do people see?"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, Playwright, Request, Route, expect
+
+from tests.e2e.conftest import Complaints
+from tests.e2e.served import ASTRONAUT, FACE_CENTRE, launch
+
+SMILES = tuple("😀😃😄😁😆😊🙂☺")
+MEBIBYTE = 2**20
+
+
+def place(inner: Locator, outer: Locator) -> tuple[float, float, float]:
+    """Centre x, centre y and height of `inner`, as shares of `outer`."""
+    a, b = inner.bounding_box(), outer.bounding_box()
+    assert a
+    assert b
+    return (
+        (a["x"] + a["width"] / 2 - b["x"]) / b["width"],
+        (a["y"] + a["height"] / 2 - b["y"]) / b["height"],
+        a["height"] / b["height"],
+    )
+
+
+def assert_smiling(page: Page) -> None:
+    """The emoji, the words and the seven bars all say happy."""
+    expect(page.locator("#headline")).to_have_text("happy")
+    emoji = page.locator("#emoji").inner_text()
+    assert emoji.startswith(SMILES)
+    expect(page.locator(".face .badge").first).to_have_text(emoji)
+    expect(page.locator(".bar")).to_have_count(7)
+    expect(page.locator(".bar.top .bar-name")).to_have_text("happy")
+    shares = [int(text.removesuffix("%")) for text in page.locator(".bar-value").all_inner_texts()]
+    assert 96 <= sum(shares) <= 104
+    page.wait_for_timeout(400)  # the bars grow
+    widths = [box["width"] for bar in page.locator(".bar-fill").all() if (box := bar.bounding_box())]
+    assert widths.index(max(widths)) == shares.index(max(shares))
+
+
+def assert_boxed(page: Page, picture: str, centre: tuple[float, float], tallest: float) -> None:
+    """One face button lies on the face: `centre` and `tallest` are shares of the picture."""
+    expect(page.locator(".face")).to_have_count(1)
+    x, y, height = place(page.locator(".face"), page.locator(picture))
+    assert abs(x - centre[0]) < 0.08
+    assert abs(y - centre[1]) < 0.08
+    assert tallest / 3 < height < tallest
+
+
+def smile(size: tuple[int, int] = (512, 512), corner: tuple[int, int] = (0, 0)) -> Image.Image:
+    """The astronaut on a ground of another size."""
+    picture = Image.new("RGB", size, (90, 90, 90))
+    picture.paste(Image.open(ASTRONAUT), corner)
+    return picture
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def upload(page: Page, data: bytes, name: str = "photo.jpg") -> None:
+    page.set_input_files("#file", {"name": name, "mimeType": "", "buffer": data})
+
+
+def test_an_upload_is_boxed_and_answered(page: Page, tmp_path: Path) -> None:
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    assert_boxed(page, "#photo", (FACE_CENTRE[0] / 512, FACE_CENTRE[1] / 512), 0.5)
+    expect(page.locator("#announcer")).to_contain_text("happy")
+    expect(page.locator("#invitation")).to_be_hidden()
+    # It is drawn, not only there: the box's upper edge is yellow on the screen.
+    box = page.locator(".face").bounding_box()
+    assert box
+    page.screenshot(path=tmp_path / "upload.png")
+    screen = Image.open(tmp_path / "upload.png").convert("RGB")
+    red, green, blue = screen.getpixel((int(box["x"] + box["width"] / 2), int(box["y"] + 1)))  # type: ignore[misc]
+    assert min(red, green) - blue > 80
+
+
+def test_a_photo_turned_by_exif_stands_upright_with_its_box(page: Page) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = smile((512, 900), (0, 200))
+    upload(page, encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, quality=92))
+    assert_smiling(page)
+    assert_boxed(page, "#photo", (FACE_CENTRE[0] / 512, (FACE_CENTRE[1] + 200) / 900), 0.3)
+    shown = page.locator("#photo").bounding_box()
+    assert shown
+    assert shown["width"] / shown["height"] == pytest.approx(512 / 900, rel=0.02)
+
+
+def test_a_photo_the_browser_cannot_show_is_answered_all_the_same(page: Page) -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    upload(page, encoded(smile((800, 600), (100, 50)), "HEIF", quality=90), "IMG_0001.HEIC")
+    assert_smiling(page)
+    expect(page.locator("#placeholder")).to_be_visible()
+    assert_boxed(page, "#frame", ((FACE_CENTRE[0] + 100) / 800, (FACE_CENTRE[1] + 50) / 600), 0.4)
+
+
+def test_paste_from_the_real_clipboard(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async (bytes) => {
+            const png = new Blob([new Uint8Array(bytes)], {type: "image/png"});
+            await navigator.clipboard.write([new ClipboardItem({"image/png": png})]);
+        }""",
+        list(encoded(smile().resize((256, 256)), "PNG")),
+    )
+    page.keyboard.press("Control+V")
+    assert_smiling(page)
+
+
+def test_drop(page: Page) -> None:
+    transfer = page.evaluate_handle(
+        """(bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "photo.jpg"));
+            return transfer;
+        }""",
+        list(ASTRONAUT.read_bytes()),
+    )
+    page.dispatch_event(".viewport", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("body")).to_have_class("dragging")
+    page.dispatch_event(".viewport", "drop", {"dataTransfer": transfer})
+    assert_smiling(page)
+    expect(page.locator("body")).not_to_have_class("dragging")
+
+
+def test_the_live_camera_sends_one_small_frame_at_a_time(page: Page, face_in_video: tuple[float, float]) -> None:
+    in_flight: list[int] = [0]
+    most: list[int] = [0]
+    answered: list[Request] = []
+
+    def sent(request: Request) -> None:
+        if request.method == "POST":
+            in_flight[0] += 1
+            most[0] = max(most[0], in_flight[0])
+
+    def finished(request: Request) -> None:
+        if request.method == "POST":
+            in_flight[0] -= 1
+            answered.append(request)
+
+    page.on("request", sent)
+    page.on("requestfinished", finished)
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#video")).to_be_visible()
+    assert_smiling(page)
+    # The video is mirrored, as people know themselves, and the box with it.
+    assert_boxed(page, "#video", (1 - face_in_video[0], face_in_video[1]), 0.5)
+    page.wait_for_timeout(1000)
+    assert most == [1]
+    assert len(answered) > 5
+    response = answered[-1].response()
+    assert response
+    frame = response.json()
+    assert (frame["width"], frame["height"]) == (640, 480)
+
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(page.locator("#photo")).to_be_visible()
+    expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
+    page.wait_for_timeout(200)
+    before = len(answered)
+    page.wait_for_timeout(500)
+    assert len(answered) == before
+    assert_smiling(page)
+    assert page.evaluate("document.getElementById('video').srcObject.getTracks().every(t => t.readyState === 'ended')")
+
+
+def test_everything_works_from_the_keyboard(page: Page) -> None:
+    page.on(
+        "filechooser", lambda chooser: None
+    )  # Playwright begins to catch choosers late: before the reload is in time
+    page.reload()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose a photo")).to_be_focused()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    two = smile((1024, 512))
+    two.paste(Image.open(ASTRONAUT), (512, 0))
+    chooser.value.set_files({"name": "two.png", "mimeType": "image/png", "buffer": encoded(two, "PNG")})
+    faces = page.locator(".face")
+    expect(faces).to_have_count(2)
+    expect(page.locator("#detail")).to_contain_text("2 faces found")
+    left, right = (place(face, page.locator("#photo"))[0] for face in faces.all())
+    assert left < 0.5 < right
+    page.locator("#choose").focus()
+    for index in (1, 0):
+        page.keyboard.press("Shift+Tab")
+        expect(faces.nth(index)).to_be_focused()
+        outline = faces.nth(index).evaluate("face => getComputedStyle(face).outlineStyle")
+        assert outline == "solid"
+        page.keyboard.press("Enter")
+        expect(faces.nth(index)).to_have_attribute("aria-pressed", "true")
+        expect(faces.nth(1 - index)).to_have_attribute("aria-pressed", "false")
+    assert_smiling(page)
+
+
+def test_no_face_is_an_answer(page: Page) -> None:
+    upload(page, encoded(Image.new("RGB", (300, 200), (120, 140, 90)), "PNG"))
+    expect(page.locator("#headline")).to_have_text("No face found")
+    expect(page.locator("#announcer")).to_contain_text("No face found")
+    expect(page.locator("#photo")).to_be_visible()
+    expect(page.locator(".face")).to_have_count(0)
+
+
+def test_what_is_no_photo_gets_the_servers_sentence(page: Page, complaints: Complaints) -> None:
+    complaints.expected = ("Failed to load resource: the server responded with a status of 415",)
+    upload(page, b"These are words, not pixels. " * 100)
+    expect(page.locator("#headline")).to_have_text("That did not work")
+    assert len(page.locator("#detail").inner_text()) > 20
+    expect(page.locator("#invitation")).to_be_visible()
+    upload(page, ASTRONAUT.read_bytes())
+    assert_smiling(page)
+
+
+def test_a_photo_over_the_limit_gets_its_sentence_too(page: Page, complaints: Complaints, tmp_path: Path) -> None:
+    complaints.expected = ("Failed to load resource: the server responded with a status of 413",)
+    large = tmp_path / "large.jpg"
+    large.write_bytes(ASTRONAUT.read_bytes() + bytes(21 * MEBIBYTE))
+    page.set_input_files("#file", large)
+    expect(page.locator("#detail")).to_contain_text("larger than 20 MB")
+
+
+def test_a_busy_server_is_asked_again(page: Page, complaints: Complaints) -> None:
+    complaints.expected = ("Failed to load resource: the server responded with a status of 503",)
+    refusals = iter([True])
+
+    def busy_once(route: Route) -> None:
+        if next(refusals, False):
+            body = '{"error": {"code": "busy", "message": "Many photos are being read."}}'
+            route.fulfill(status=503, body=body, headers={"retry-after": "1", "content-type": "application/json"})
+        else:
+            route.continue_()
+
+    page.route("**/api/read", busy_once)
+    upload(page, ASTRONAUT.read_bytes())
+    expect(page.locator("#detail")).to_have_text("Many photos are being read.")
+    assert_smiling(page)
+
+
+def test_offline_is_said_in_words(page: Page, complaints: Complaints) -> None:
+    complaints.expected = ("Failed to load resource: net::ERR_INTERNET_DISCONNECTED",)
+    page.context.set_offline(True)
+    upload(page, ASTRONAUT.read_bytes())
+    expect(page.locator("#detail")).to_contain_text("offline")
+
+
+def test_a_refused_camera_is_said_in_words(playwright: Playwright, chromium: str, address: str) -> None:
+    with launch(playwright, chromium, "--use-fake-ui-for-media-stream=deny") as browser:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_role("button", name="Use the camera").click()
+        expect(page.locator("#detail")).to_contain_text("The camera was refused")
+        expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_every_screen_light_and_dark(page: Page, tmp_path: Path, width: int, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 780})
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
+    corner = Image.open(tmp_path / f"{scheme}-{width}.png").convert("L").getpixel((2, 2))
+    assert isinstance(corner, int)
+    assert corner < 60 if scheme == "dark" else corner > 200

@@ -1,0 +1,118 @@
+"""``python -m bot`` as people start and stop it: one clear sentence or a clean end, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.e2e.served import ROOT
+
+
+@contextmanager
+def started(**settings: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE2EMOJI_")}
+    environment |= {f"FACE2EMOJI_{name}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "bot"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    output, errors = process.communicate(timeout=60)
+    assert "Traceback" not in output + errors
+    return process.returncode, output, errors.strip()
+
+
+def wait_for_page(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            assert answer.read() == b"ok"
+            return
+        time.sleep(0.05)
+    pytest.fail("the page did not answer")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def test_wrong_settings_are_all_named_in_one_line() -> None:
+    with started(PORT="eighty", WORKERS="0") as process:
+        code, output, errors = end(process)
+    assert (code, output) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert "FACE2EMOJI_PORT" in errors
+    assert "FACE2EMOJI_WORKERS" in errors
+
+
+def test_a_port_in_use_is_said_in_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with started(PORT=port) as process:
+            code, output, errors = end(process)
+    assert (code, output) == (1, "")
+    assert errors == (
+        f"Port {port} on 127.0.0.1 is already in use. "
+        "Stop the other program or set FACE2EMOJI_PORT to a free port."
+    )  # fmt: skip
+
+
+def test_a_host_that_is_none_of_ours_is_said_in_one_sentence() -> None:
+    with started(HOST="192.0.2.1", PORT="0") as process:
+        code, output, errors = end(process)
+    assert (code, output) == (1, "")
+    assert errors.startswith("Cannot listen on 192.0.2.1, port 0: ")
+    assert len(errors.splitlines()) == 1
+
+
+def test_missing_weights_end_the_bot_with_a_sentence(tmp_path: Path) -> None:
+    with started(PORT="0", CHECKPOINT=str(tmp_path / "none.safetensors")) as process:
+        code, output, errors = end(process)
+    assert (code, output) == (1, "")
+    assert "weights" in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_even_while_the_model_loads(number: signal.Signals) -> None:
+    port = free_port()
+    with started(PORT=str(port)) as process:
+        wait_for_page(port)
+        sent = time.monotonic()
+        process.send_signal(number)
+        code, _, _ = end(process)
+    assert code == 0
+    assert time.monotonic() - sent < 15
+
+
+def test_logs_are_json_lines_where_nobody_looks_on() -> None:
+    port = free_port()
+    with started(PORT=str(port), LOG_LEVEL="debug") as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Face2Emoji is ready: open http://127.0.0.1:")
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"POST /api/read?who=somebody HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+            assert b" 415 " in connection.recv(4096)
+        process.terminate()
+        code, _, errors = end(process)
+    assert code == 0
+    entries = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+    assert [entry["code"] for entry in entries if entry["event"] == "refused"] == ["unsupported_format"]
+    assert "somebody" not in errors
+    assert "127.0.0.1" not in errors
