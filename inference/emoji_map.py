@@ -75,9 +75,9 @@ class EmojiMap:
         return next(step.emoji for step in self.steps[best] if confidence >= step.at_least)
 
 
-def answer_for_picture(faces: Sequence[FaceReading]) -> Emoji | None:
-    """Return the emoji of the biggest, surest face (box area times confidence; of equals the first), if any."""
-    return max(faces, key=lambda face: face.box.area * face.confidence).emoji if faces else None
+def main_face(faces: Sequence[FaceReading]) -> FaceReading | None:
+    """Return the face that answers for the picture: the biggest, surest (box area times confidence), if any."""
+    return max(faces, key=lambda face: face.box.area * face.confidence, default=None)
 
 
 def load_emoji_map(path: Path | None = None, expressions: Sequence[str] = EXPRESSIONS) -> EmojiMap:

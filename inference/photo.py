@@ -149,8 +149,11 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
 
     if orientation >= 5:
         pixels, width, height = pixels.swapaxes(0, 1), height, width
-    rows, columns = 1 - 2 * (orientation in (3, 4, 7, 8)), 1 - 2 * (orientation in (2, 3, 6, 7))
-    return Photo(np.ascontiguousarray(pixels[::rows, ::columns]), width, height)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return Photo(np.ascontiguousarray(pixels), width, height)
 
 
 def _check_size(width: int, height: int, max_pixels: int, padding: int = 0) -> None:
@@ -203,8 +206,7 @@ def _reduced_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 def _white_level(image: Image.Image, factor: int) -> float:
     """Return the value meant as white: 32-bit numbers run to 1, 255, 65535 or more, and no header says which."""
-    values = np.asarray(image.reduce(factor))
-    mean = np.mean(values, where=np.isfinite(values), dtype=np.float64)
+    mean = np.nan_to_num(np.asarray(image.reduce(factor)), posinf=0, neginf=0).mean(dtype=np.float64)
     return next((white for white in (1.0, 255.0, 65535.0) if mean <= white), 2.0**31)
 
 
@@ -213,7 +215,7 @@ def _rgb(tile: Image.Image, white: float) -> Image.Image:
     if tile.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(tile) >> 8).astype(np.uint8)).convert("RGB")
     if tile.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(tile, np.float64)) / white
+        values = np.nan_to_num(np.asarray(tile)) / white
         return Image.fromarray((values.clip(0, 1) * 255).astype(np.uint8)).convert("RGB")
     if tile.has_transparency_data:
         ground = Image.new("RGBA", tile.size, "white")

@@ -1,0 +1,80 @@
+"""The one crop recipe: a face in a photo -> a small, upright, grey picture. Training uses it too.
+
+A similarity transform (Umeyama 1991) lays the centres of both eyes and of the mouth as near as possible on fixed
+places. Those are about where FER2013's own faces have them, so its 48-pixel pictures keep their framing and a user's
+photo gets it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+CROP_SIDE = 64
+"""Side of a crop in pixels."""
+
+# (x, y) of the left eye, the right eye and the mouth, as shares of the crop's side.
+ANCHORS = np.array([(0.305, 0.375), (0.695, 0.375), (0.5, 0.765)], np.float32)
+
+SPEC = {"side": CROP_SIDE, "channels": "grey", "anchors": ANCHORS.round(4).tolist(), "border": "replicate"}
+"""What a checkpoint records, so that weights never meet crops of another recipe."""
+
+
+def transform(anchors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the (2, 3) similarity that takes photo pixels to crop pixels.
+
+    Args:
+        anchors: (3, 2) photo pixels of the left eye, the right eye and the mouth.
+
+    Raises:
+        ValueError: the three points fall together.
+    """
+    source = anchors.astype(np.float64)
+    target = ANCHORS.astype(np.float64) * CROP_SIDE
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    # In the plane a similarity is one complex number: least squares has a closed form without reflections.
+    s = (source - source_mean) @ np.array([1, 1j])
+    t = (target - target_mean) @ np.array([1, 1j])
+    spread = float((np.abs(s) ** 2).sum())
+    if spread < 1e-6:
+        raise ValueError("the eyes and the mouth fall together")
+    turn = (s.conj() * t).sum() / spread
+    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
+
+
+def crop(pixels: NDArray[np.uint8], anchors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the aligned grey crop, (CROP_SIDE, CROP_SIDE) uint8.
+
+    Args:
+        pixels: (rows, columns, 3) RGB or (rows, columns) grey, uint8.
+        anchors: (3, 2) photo pixels of the left eye, the right eye and the mouth.
+
+    Raises:
+        ValueError: the three points fall together.
+    """
+    matrix = transform(anchors)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    # Only the surroundings of the face are converted and reduced, not the photo.
+    corners = np.array([(-4, -4), (CROP_SIDE + 4, -4), (-4, CROP_SIDE + 4), (CROP_SIDE + 4, CROP_SIDE + 4)], np.float64)
+    inverse = cv2.invertAffineTransform(matrix)
+    reach = corners @ inverse[:, :2].T + inverse[:, 2]
+    rows, columns = pixels.shape[:2]
+    left, top = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, (columns - 1, rows - 1))
+    right, bottom = np.clip(np.ceil(reach.max(axis=0)).astype(int), (left + 1, top + 1), (columns, rows))
+    part = pixels[top:bottom, left:right]
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if part.ndim == 3 else part
+    matrix[:, 2] += matrix[:, :2] @ (left, top)
+    if scale < 1:
+        # Averaging first keeps fine texture from turning into noise (aliasing) in the small crop.
+        width, height = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
+        shrink = np.array([grey.shape[1] / width, grey.shape[0] / height])
+        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        # Pixel centres: x_full = (x_small + 0.5) * shrink - 0.5.
+        matrix[:, 2] += matrix[:, :2] @ (shrink / 2 - 0.5)
+        matrix[:, :2] *= shrink
+    return np.asarray(
+        cv2.warpAffine(grey, matrix, (CROP_SIDE, CROP_SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        np.uint8,
+    )

@@ -1,0 +1,332 @@
+"""Finds every face of a photo and its landmarks. The only file that imports mediapipe.
+
+MediaPipe's ready-made face mesh looks for faces in one 128-pixel view, so it misses people at the back and heads that
+fill the frame. Here the same models (BlazeFace, Bazarevsky et al. 2019; Face Mesh with attention, Grishchenko et al.
+2020) run as bare graphs: the short-range detector over the padded photo, for faces that fill it; the full-range one
+over the photo and over overlapping tiles, for the rest; then a second, close look at every candidate, and the mesh
+on what remains.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import mediapipe
+import numpy as np
+from mediapipe.framework.formats import rect_pb2
+from mediapipe.python import packet_creator, packet_getter
+from mediapipe.python._framework_bindings import calculator_graph, image_frame, resource_util
+from numpy.typing import NDArray
+
+# In a view of this side the full-range detector sees faces from 5 % to 95 % of it, the short-range one from 15 % up
+# (measured on faces pasted at known sizes); on FER2013's tight 48-pixel faces they find 57 % and 99 %.
+DETECTOR_SIDE = 192
+# The whole photo is padded by this share of its long side on every side: faces cut off by the frame are found too.
+PADDING = 0.2
+# Tiles of 30 % of the long side find faces down to 1.5 % of it; in tiles below 480 px they are too small to read.
+TILE_SHARE = 0.3
+TILE_MIN = 480
+# Tiles overlap by the smallest face the whole view is sure to see, so no face is cut by every tile.
+TILE_OVERLAP = 0.3
+DETECTOR_SCORE = 0.5
+# A second look, centred and close, separates: small real faces score 0.89 and more in it, walls, wheels and clouds that
+# passed the first at most 0.75 (measured on faces pasted at 40 to 90 px, and on scikit-image's sample pictures).
+# A face as large as LARGE_SHARE of the photo is what the photo is about: half hidden or cut off it still counts.
+SURE_SCORE = 0.76
+LARGE_SCORE = 0.6
+LARGE_SHARE = 0.25
+# Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
+SCORE_WITHOUT_MESH = 0.85
+MESH_SIDE = 256
+# Two boxes are one face when they share this much of the smaller one.
+SAME_FACE = 0.5
+SMALLEST_FACE = 20
+
+Points = NDArray[np.float32]
+
+# Face Mesh indices (MediaPipe's canonical face model); left and right are the picture's, not the person's.
+_LEFT_EYE = (33, 133, 159, 145)
+_RIGHT_EYE = (362, 263, 386, 374)
+_MOUTH = (61, 291)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face in the pixels of the array it was found in.
+
+    Attributes:
+        box: left, top, right, bottom in pixels, clipped to the array; float32 of shape (4,).
+        anchors: centres of the eye on the left, the eye on the right and the mouth, (x, y) in pixels; float32 (3, 2).
+        landmarks: the 478-point mesh, (x, y, z) in pixels with z relative to the head's centre, float32 (478, 3);
+            None when only the detector saw the face.
+        score: the detector's score, 0 to 1.
+    """
+
+    box: Points
+    anchors: Points
+    landmarks: Points | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A detector hit: a square-ish box and six key points, in photo pixels."""
+
+    box: Points
+    anchors: Points
+    score: float
+
+
+_Box = TypeVar("_Box", _Candidate, FoundFace)
+
+
+class _Graph:
+    """A bare MediaPipe graph fed one timestamp at a time. Not safe to share between threads."""
+
+    def __init__(self, config: str, output: str) -> None:
+        resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
+        self._graph = calculator_graph.CalculatorGraph(graph_config=config)
+        self._result: Any = None
+        self._time = 0
+        self._graph.observe_output_stream(output, self._keep)
+        self._graph.start_run()
+
+    def _keep(self, _stream: str, packet: Any) -> None:
+        self._result = packet
+
+    def run(self, **inputs: Any) -> Any:
+        """Return the output packet for these input packets, or None when the graph put nothing out."""
+        self._result = None
+        self._time += 1
+        for stream, packet in inputs.items():
+            self._graph.add_packet_to_input_stream(stream, packet.at(self._time))
+        self._graph.wait_until_idle()
+        return self._result
+
+    def close(self) -> None:
+        self._graph.close()
+
+
+_DETECTOR_GRAPH = f"""
+input_stream: "image"
+output_stream: "detections"
+node {{
+  calculator: "FaceDetectionRANGECpu"
+  input_stream: "IMAGE:image"
+  output_stream: "DETECTIONS:detections"
+  node_options {{ [type.googleapis.com/mediapipe.FaceDetectionOptions] {{ min_score_thresh: {DETECTOR_SCORE} }} }}
+}}
+"""
+
+_MESH_GRAPH = """
+input_stream: "image"
+input_stream: "roi"
+output_stream: "landmarks"
+node {
+  calculator: "ConstantSidePacketCalculator"
+  output_side_packet: "PACKET:0:with_attention"
+  node_options {
+    [type.googleapis.com/mediapipe.ConstantSidePacketCalculatorOptions] { packet { bool_value: true } }
+  }
+}
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:roi"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
+
+
+def _packet(pixels: NDArray[np.uint8]) -> Any:
+    return packet_creator.create_image_frame(
+        data=np.ascontiguousarray(pixels), image_format=image_frame.ImageFormat.SRGB
+    )
+
+
+_STDERR = threading.Lock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the native libraries' start-up chatter off standard error; they offer no switch for it."""
+    with _STDERR, open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # a device, not a path of ours
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+class FaceFinder:
+    """Finds faces and landmarks. One finder per thread: a MediaPipe graph must not be shared."""
+
+    def __init__(self) -> None:
+        with _quiet():
+            self._start()
+
+    def _start(self) -> None:
+        """Build the graphs and run each once: the first run takes longer, and says what nobody needs to read."""
+        self._close = _Graph(_DETECTOR_GRAPH.replace("RANGE", "ShortRange"), "detections")
+        self._far = _Graph(_DETECTOR_GRAPH.replace("RANGE", "FullRange"), "detections")
+        self._mesh = _Graph(_MESH_GRAPH, "landmarks")
+        blank = np.full((DETECTOR_SIDE, DETECTOR_SIDE, 3), 128, np.uint8)
+        for detector in (self._close, self._far):
+            self._detect(detector, blank, 0, 0, DETECTOR_SIDE)
+        square = np.array((48, 48, 144, 144), np.float32)
+        self._lay_mesh(blank, _Candidate(square, square[:, None] * np.ones((1, 2), np.float32), 1.0))
+
+    def find(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
+        """Return every face, left to right.
+
+        Args:
+            pixels: (rows, columns, 3) uint8 RGB, upright.
+        """
+        whole, *tiles = _views(pixels.shape[1], pixels.shape[0])
+        candidates = self._detect(self._close, pixels, *whole) + self._detect(self._far, pixels, *whole)
+        for tile in tiles:
+            candidates += self._detect(self._far, pixels, *tile)
+        found = [face for hit in _distinct(candidates) if (face := self._confirm(pixels, hit))]
+        return tuple(sorted(_distinct(found), key=lambda face: (float(face.box[0]), float(face.box[1]))))
+
+    def close(self) -> None:
+        """Stop the graphs; the finder is of no use afterwards."""
+        self._close.close()
+        self._far.close()
+        self._mesh.close()
+
+    def _detect(self, detector: _Graph, pixels: NDArray[np.uint8], left: int, top: int, side: int) -> list[_Candidate]:
+        """Detect in the square view of the photo that starts at (left, top), in photo pixels."""
+        is_tile = side < max(pixels.shape[:2])
+        packet = detector.run(image=_packet(_square(pixels, left, top, side, DETECTOR_SIDE)))
+        if packet is None or packet.is_empty():
+            return []
+        hits = []
+        for detection in packet_getter.get_proto_list(packet):
+            data = detection.location_data
+            box = data.relative_bounding_box
+            keys = np.array([(point.x, point.y) for point in data.relative_keypoints], np.float32)
+            corners = np.array([(box.xmin, box.ymin), (box.xmin + box.width, box.ymin + box.height)], np.float32)
+            origin = np.array([left, top], np.float32)
+            if is_tile and (corners.min() < 0 or corners.max() > 1):
+                continue  # cut by the tile's edge: a neighbour or the whole view sees it better
+            hits.append(
+                _Candidate(
+                    box=(corners * side + origin).reshape(4),
+                    # BlazeFace key points: right eye (left in the picture), left eye, nose, mouth, two ears.
+                    anchors=keys[[0, 1, 3]] * side + origin,
+                    score=float(detection.score[0]),
+                )
+            )
+        return hits
+
+    def _confirm(self, pixels: NDArray[np.uint8], candidate: _Candidate) -> FoundFace | None:
+        """Look again from near, then lay the mesh; None when it is no face."""
+        looks = self._detect(self._close, pixels, *_around(candidate.box))
+        same = [look for look in looks if _shared(look.box, candidate.box) >= SAME_FACE]
+        hit = max(same, key=lambda look: look.score, default=None)
+        is_large = hit is not None and (hit.box[2:] - hit.box[:2]).max() >= LARGE_SHARE * max(pixels.shape[:2])
+        if hit is None or hit.score < (LARGE_SCORE if is_large else SURE_SCORE):
+            return None
+        landmarks = self._lay_mesh(pixels, hit)
+        box, anchors = hit.box, hit.anchors
+        if landmarks is not None:
+            flat = landmarks[:, :2]
+            box = np.concatenate([flat.min(axis=0), flat.max(axis=0)])
+            anchors = np.stack([flat[list(indices)].mean(axis=0) for indices in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
+        elif hit.score < SCORE_WITHOUT_MESH:
+            return None
+        rows, columns = pixels.shape[:2]
+        box = np.clip(box, 0, (columns, rows, columns, rows)).astype(np.float32)
+        if (box[2:] - box[:2]).min() < SMALLEST_FACE:
+            return None
+        return FoundFace(box, anchors, landmarks, hit.score)
+
+    def _lay_mesh(self, pixels: NDArray[np.uint8], hit: _Candidate) -> Points | None:
+        """Return the 478 landmarks in photo pixels, or None when the mesh sees no face."""
+        left, top, side = _around(hit.box)
+        eyes = hit.anchors[1] - hit.anchors[0]
+        # MediaPipe's own recipe: the region is 1.5 times the detected box, turned so that the eyes are level.
+        roi = rect_pb2.NormalizedRect(
+            x_center=0.5, y_center=0.5, width=0.75, height=0.75, rotation=math.atan2(float(eyes[1]), float(eyes[0]))
+        )
+        view = _packet(_square(pixels, left, top, side, MESH_SIDE))
+        packet = self._mesh.run(image=view, roi=packet_creator.create_proto(roi))
+        if packet is None or packet.is_empty():
+            return None
+        marks = packet_getter.get_proto(packet).landmark
+        landmarks = np.array([(mark.x, mark.y, mark.z) for mark in marks], np.float32) * side
+        landmarks[:, :2] += (left, top)
+        return landmarks
+
+
+def _around(box: Points) -> tuple[int, int, int]:
+    """Return the square (left, top, side) with the box in its middle and twice its size."""
+    side = max(2, round(2 * float((box[2:] - box[:2]).max())))
+    left, top = ((box[:2] + box[2:]) / 2 - side / 2).round().astype(int).tolist()
+    return left, top, side
+
+
+def _views(width: int, height: int) -> list[tuple[int, int, int]]:
+    """Return the squares (left, top, side) in photo pixels that the detector looks at: the padded whole, then tiles."""
+    long = max(width, height)
+    side = round(long * (1 + 2 * PADDING))
+    views = [((width - side) // 2, (height - side) // 2, side)]
+    tile = max(TILE_MIN, round(TILE_SHARE * long))
+    if tile < long:
+        views += [(left, top, tile) for top, left in product(_starts(height, tile), _starts(width, tile))]
+    return views
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """Return where tiles begin along one side so that neighbours overlap by at least TILE_OVERLAP of a tile."""
+    if length <= tile:
+        return [(length - tile) // 2]
+    count = math.ceil((length - tile) / (tile * (1 - TILE_OVERLAP))) + 1
+    return [round(start) for start in np.linspace(0, length - tile, count)]
+
+
+def _square(pixels: NDArray[np.uint8], left: int, top: int, side: int, size: int) -> NDArray[np.uint8]:
+    """Return a square view resized to (size, size, 3), averaging when it shrinks; grey where it leaves the photo."""
+    rows, columns = pixels.shape[:2]
+    x0, x1 = np.clip((left, left + side), 0, columns)
+    y0, y1 = np.clip((top, top + side), 0, rows)
+    view = np.full((size, size, 3), 128, np.uint8)
+    # Where the photo's part lies in the view; at least one pixel, so that a sliver of a photo still resizes.
+    u0, u1 = ((x0 - left) * size // side, max((x0 - left) * size // side + 1, (x1 - left) * size // side))
+    v0, v1 = ((y0 - top) * size // side, max((y0 - top) * size // side + 1, (y1 - top) * size // side))
+    if x1 > x0 and y1 > y0:
+        method = cv2.INTER_AREA if size < side else cv2.INTER_LINEAR
+        view[v0:v1, u0:u1] = cv2.resize(pixels[y0:y1, x0:x1], (u1 - u0, v1 - v0), interpolation=method)
+    return view
+
+
+def _distinct(boxes: list[_Box]) -> list[_Box]:
+    """Keep the surest of boxes that cover one another; a small box inside a large one is the same face."""
+    kept: list[_Box] = []
+    for one in sorted(boxes, key=lambda box: -box.score):
+        if all(_shared(one.box, other.box) < SAME_FACE for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _shared(one: Points, other: Points) -> float:
+    """Return the overlap of two boxes as a share of the smaller one, 0 to 1."""
+    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    if width <= 0 or height <= 0:
+        return 0.0
+    return float(width * height / min(np.prod(one[2:] - one[:2]), np.prod(other[2:] - other[:2])))

@@ -1,0 +1,90 @@
+"""FaceReader: the whole way of a photo, top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inference import checkpoint as checkpoints
+from inference.crops import crop
+from inference.emoji_map import EmojiMap, load_emoji_map, main_face
+from inference.expression import ExpressionReader
+from inference.faces import FaceFinder, FoundFace
+from inference.photo import Photo, PhotoLimits, decode
+from inference.reading import EXPRESSIONS, Box, FaceReading, Reading
+
+
+class FaceReader:
+    """Reads photos. One reader per thread: a MediaPipe graph must not be shared. Made by `load_reader`."""
+
+    def __init__(
+        self, finder: FaceFinder, expressions: ExpressionReader, emoji_map: EmojiMap, limits: PhotoLimits
+    ) -> None:
+        self._finder = finder
+        self._expressions = expressions
+        self._emoji_map = emoji_map
+        self._limits = limits
+
+    def read(self, data: bytes) -> Reading:
+        """Read every face in an encoded picture.
+
+        Args:
+            data: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC bytes.
+
+        Raises:
+            PhotoError: unreadable_image, unsupported_format or image_too_large; the message is fit to show.
+        """
+        photo = decode(data, self._limits)
+        found = self._finder.find(photo.pixels)
+        if not found:
+            return Reading(photo.width, photo.height, (), None)
+        crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
+        scores = self._expressions.read(crops)
+        faces = tuple(self._face(photo, face, row) for face, row in zip(found, scores, strict=True))
+        main = main_face(faces)
+        return Reading(photo.width, photo.height, faces, main.emoji if main else None)
+
+    def _face(self, photo: Photo, found: FoundFace, row: NDArray[np.float32]) -> FaceReading:
+        left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
+        scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
+        best = EXPRESSIONS[int(row.argmax())]
+        return FaceReading(
+            box=Box(left, top, min(right, photo.width), min(bottom, photo.height)),
+            expression=best,
+            confidence=scores[best],
+            scores=scores,
+            cues=(),
+            emoji=self._emoji_map.choose(scores),
+        )
+
+    def close(self) -> None:
+        """Free the face finder; the reader is of no use afterwards."""
+        self._finder.close()
+
+
+def load_reader(
+    checkpoint: Path | None = None,
+    emoji_map: Path | None = None,
+    limits: PhotoLimits | None = None,
+    threads: int = 1,
+) -> FaceReader:
+    """Build a reader; takes a second or two.
+
+    Args:
+        checkpoint: weights; None for the released ones.
+        emoji_map: the YAML; None for the repository's own.
+        limits: what is too large; None for the defaults.
+        threads: cores that one photo may use in this process. One is best where several readers work side by side.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another kind.
+        EmojiMapError: the YAML is wrong; the message names the line.
+    """
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    expressions = ExpressionReader(checkpoints.load(checkpoint or checkpoints.RELEASED))
+    return FaceReader(FaceFinder(), expressions, load_emoji_map(emoji_map), limits or PhotoLimits())

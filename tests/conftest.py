@@ -1,0 +1,17 @@
+"""What tests of every room share."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """The folder of test pictures."""
+    return Path(__file__).parent / "pictures"
+
+
+@pytest.fixture(scope="session")
+def portrait(pictures: Path) -> bytes:
+    """A real, public-domain, smiling face."""
+    return (pictures / "astronaut.jpg").read_bytes()

@@ -1,0 +1,121 @@
+"""Every face, wherever and however large; with a real, public-domain face."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inference.faces import FaceFinder, _shared, _square, _views
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+@pytest.fixture(scope="module")
+def astronaut(pictures: Path) -> Pixels:
+    return np.asarray(cv2.cvtColor(cv2.imread(str(pictures / "astronaut.jpg")), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def head(astronaut: Pixels) -> Pixels:
+    return astronaut[10:240, 110:340]
+
+
+def resized(pixels: Pixels, side: int) -> Pixels:
+    return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def test_a_portrait_has_one_face_with_its_mesh(finder: FaceFinder, astronaut: Pixels) -> None:
+    (face,) = finder.find(astronaut)
+    left, top, right, bottom = face.box
+    assert 165 < left < 195
+    assert 55 < top < 95
+    assert 255 < right < 290
+    assert 165 < bottom < 195
+    left_eye, right_eye, mouth = face.anchors
+    assert left_eye[0] < mouth[0] < right_eye[0]
+    assert mouth[1] > left_eye[1]
+    assert face.landmarks is not None
+    assert face.landmarks.shape == (478, 3)
+
+
+@pytest.mark.parametrize("scale", [0.25, 1, 3, 6])
+def test_the_same_face_at_every_size(finder: FaceFinder, astronaut: Pixels, scale: float) -> None:
+    (face,) = finder.find(resized(astronaut, round(512 * scale)))
+    (reference,) = finder.find(astronaut)
+    assert face.anchors / scale == pytest.approx(reference.anchors, abs=5)
+
+
+def test_a_tight_crop_that_cuts_chin_and_forehead(finder: FaceFinder, astronaut: Pixels) -> None:
+    (face,) = finder.find(np.ascontiguousarray(astronaut[85:175, 178:272]))
+    assert np.prod(face.box[2:] - face.box[:2]) > 0.6 * 90 * 94
+
+
+@pytest.mark.parametrize("angle", [-30, -15, 15, 30])
+def test_a_tilted_head(finder: FaceFinder, astronaut: Pixels, angle: int) -> None:
+    turn = cv2.getRotationMatrix2D((226, 120), angle, 1.0)
+    tilted = np.asarray(cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    faces = finder.find(tilted)
+    eyes = faces[0].anchors[1] - faces[0].anchors[0]
+    assert len(faces) == 1
+    assert np.degrees(np.arctan2(eyes[1], eyes[0])) == pytest.approx(-angle + 3, abs=8)
+
+
+def test_a_group_of_twenty_four_left_to_right(finder: FaceFinder, head: Pixels) -> None:
+    photo = np.full((1000, 1600, 3), (96, 110, 120), np.uint8)
+    places = [(60 + 250 * column, 20 + 240 * row) for row in range(4) for column in range(6)]
+    for x, y in places:
+        photo[y : y + 120, x : x + 120] = resized(head, 120)
+    faces = finder.find(photo)
+    assert len(faces) == 24
+    lefts = [float(face.box[0]) for face in faces]
+    assert lefts == sorted(lefts)
+
+
+def test_one_near_and_one_far(finder: FaceFinder, head: Pixels) -> None:
+    photo = np.full((1200, 1600, 3), (96, 110, 120), np.uint8)
+    photo[100:1000, 50:950] = np.asarray(cv2.resize(head, (900, 900)), np.uint8)
+    photo[300:380, 1300:1380] = resized(head, 80)
+    near, far = finder.find(photo)
+    assert far.box[2] - far.box[0] < 60 < near.box[2] - near.box[0]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (7, 900), (480, 640)])
+def test_no_face_is_an_empty_answer(finder: FaceFinder, shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    assert finder.find(noise) == ()
+
+
+def test_tiles_cover_the_photo_and_overlap() -> None:
+    whole, *tiles = _views(1600, 1000)
+    assert whole[2] > 1600
+    covered = np.zeros((1000, 1600), int)
+    for left, top, side in tiles:
+        assert left >= 0
+        assert top >= 0
+        covered[top : top + side, left : left + side] += 1
+    assert (covered > 0).all()
+    # A face of 6 % of the long side lies whole in some tile, wherever it is.
+    for x in range(0, 1600 - 96, 16):
+        assert any(left <= x and x + 96 <= left + side for left, _, side in tiles)
+
+
+def test_a_square_view_keeps_places() -> None:
+    photo = np.zeros((100, 200, 3), np.uint8)
+    photo[50, 150] = 255
+    view = _square(photo, 100, 0, 100, 50)
+    assert np.unravel_index(view[:, :, 0].argmax(), (50, 50)) == (25, 25)
+    outside = _square(photo, 500, 500, 40, 16)
+    assert (outside == 128).all()
+
+
+def test_shared_is_the_share_of_the_smaller_box() -> None:
+    large, inside, apart = (np.array(box, np.float32) for box in ((0, 0, 10, 10), (2, 2, 4, 4), (20, 0, 30, 10)))
+    assert _shared(large, inside) == 1
+    assert _shared(large, apart) == 0
