@@ -102,18 +102,19 @@ def normalise(crops: Tensor) -> Tensor:
 class _Block(nn.Module):
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(width)
+        nn.init.zeros_(last.weight)  # a block starts as the identity (Goyal et al. 2017)
         self.path = nn.Sequential(
             nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            last,
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != width:
             pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
             self.shortcut = nn.Sequential(pool, nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width))
-        nn.init.zeros_(self.path[4].weight)  # a block starts as the identity (Goyal et al. 2017)
 
     def forward(self, pictures: Tensor) -> Tensor:
         out: Tensor = torch.relu(self.path(pictures) + self.shortcut(pictures))

@@ -152,7 +152,7 @@ def test_the_live_camera_sends_one_small_frame_at_a_time(page: Page, face_in_vid
 
     page.on("request", sent)
     page.on("requestfinished", finished)
-    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Use camera").click()
     expect(page.locator("#video")).to_be_visible()
     assert_smiling(page)
     # The video is mirrored, as people know themselves, and the box with it.
@@ -165,9 +165,9 @@ def test_the_live_camera_sends_one_small_frame_at_a_time(page: Page, face_in_vid
     frame = response.json()
     assert (frame["width"], frame["height"]) == (640, 480)
 
-    page.get_by_role("button", name="Stop the camera").click()
+    page.get_by_role("button", name="Stop camera").click()
     expect(page.locator("#photo")).to_be_visible()
-    expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
+    expect(page.get_by_role("button", name="Use camera")).to_be_visible()
     page.wait_for_timeout(200)
     before = len(answered)
     page.wait_for_timeout(500)
@@ -259,9 +259,9 @@ def test_a_refused_camera_is_said_in_words(playwright: Playwright, chromium: str
     with launch(playwright, chromium, "--use-fake-ui-for-media-stream=deny") as browser:
         page = browser.new_page()
         page.goto(address)
-        page.get_by_role("button", name="Use the camera").click()
+        page.get_by_role("button", name="Use camera").click()
         expect(page.locator("#detail")).to_contain_text("The camera was refused")
-        expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
+        expect(page.get_by_role("button", name="Use camera")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])

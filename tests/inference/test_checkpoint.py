@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from inference import CheckpointError, checkpoint, crops
@@ -13,6 +14,7 @@ from inference.checkpoint import Checkpoint
 from inference.expression import ExpressionReader
 from inference.network import Architecture, Network, normalise
 
+Crops = NDArray[np.uint8]
 TINY = Architecture(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1))
 
 
@@ -23,11 +25,11 @@ def network() -> Network:
 
 
 @pytest.fixture
-def faces() -> np.ndarray:
+def faces() -> Crops:
     return np.random.default_rng(0).integers(0, 256, (5, crops.CROP_SIDE, crops.CROP_SIDE)).astype(np.uint8)
 
 
-def test_what_is_saved_comes_back(network: Network, faces: np.ndarray, tmp_path: Path) -> None:
+def test_what_is_saved_comes_back(network: Network, faces: Crops, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     checkpoint.save(path, Checkpoint(network, 1.7, {"data": "abc"}))
     loaded = checkpoint.load(path)
@@ -93,7 +95,7 @@ def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, 
         checkpoint.load(path)
 
 
-def test_probabilities(network: Network, faces: np.ndarray) -> None:
+def test_probabilities(network: Network, faces: Crops) -> None:
     scores = ExpressionReader(Checkpoint(network, 1.0, {})).read(faces)
     assert scores.shape == (5, 7)
     assert scores.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
@@ -102,14 +104,14 @@ def test_probabilities(network: Network, faces: np.ndarray) -> None:
     assert scores == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_high_temperature_is_less_sure_of_the_same(network: Network, faces: np.ndarray) -> None:
+def test_a_high_temperature_is_less_sure_of_the_same(network: Network, faces: Crops) -> None:
     sure = ExpressionReader(Checkpoint(network, 1.0, {})).read(faces)
     unsure = ExpressionReader(Checkpoint(network, 3.0, {})).read(faces)
     assert (unsure.max(axis=1) < sure.max(axis=1)).all()
     assert (unsure.argmax(axis=1) == sure.argmax(axis=1)).all()
 
 
-def test_light_does_not_change_what_the_network_sees(faces: np.ndarray) -> None:
+def test_light_does_not_change_what_the_network_sees(faces: Crops) -> None:
     bright = torch.from_numpy(faces // 2 + 100)
     dim = torch.from_numpy(faces // 2)
     assert torch.allclose(normalise(bright), normalise(dim), atol=1e-3)

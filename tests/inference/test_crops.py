@@ -36,7 +36,7 @@ def test_dark_eyes_and_mouth_are_where_the_recipe_says(side: int) -> None:
     anchors = (ANCHORS - ANCHORS.mean(axis=0)) * side / 2 + side / 2
     face = np.full((side, side), 200, np.uint8)
     for x, y in anchors:
-        cv2.circle(face, (round(float(x)), round(float(y))), max(2, side // 40), 0, -1)
+        cv2.circle(face, (round(float(x)), round(float(y))), max(2, side // 40), (0,), -1)
     small = crop(face, anchors.astype(np.float32))
     for x, y in ANCHORS * CROP_SIDE:
         window = 255.0 - small[int(y) - 5 : int(y) + 6, int(x) - 5 : int(x) + 6] - 55

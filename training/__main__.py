@@ -1,0 +1,121 @@
+"""python -m training prepare | train | evaluate | export: from the published files to the released weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from inference import Face2EmojiError
+from training.config import Config
+from training.data import DataError
+
+DATA = Path("data/faces.npz")
+RUN = Path("runs/latest")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 on success, 1 on an error that one sentence explains, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure the expression network.")
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+
+    step = steps.add_parser("prepare", help="align every face of the published data and pack them")
+    step.add_argument(
+        "source", type=Path, help="fer2013.csv(.gz), icml_face_data.csv, or a folder with a folder per class"
+    )
+    step.add_argument("--votes", type=Path, help="fer2013new.csv: FER+'s ten votes a picture")
+    step.add_argument("--out", type=Path, default=DATA, help=f"packed data to write (default {DATA})")
+    step.add_argument("--workers", type=int, help="processes (default: one a core)")
+    step.set_defaults(run=_prepare)
+
+    step = steps.add_parser("train", help="train, or go on where a run stopped")
+    step.add_argument("--data", type=Path, default=DATA)
+    step.add_argument("--out", type=Path, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
+    step.add_argument("--threads", type=int, help="cores to use (default: all)")
+    defaults = Config()
+    for field in fields(Config):
+        value = getattr(defaults, field.name)
+        kind: dict[str, Any] = {"nargs": len(value), "type": int} if isinstance(value, tuple) else {"type": type(value)}
+        step.add_argument(f"--{field.name.replace('_', '-')}", default=value, help=f"default {value}", **kind)
+    step.set_defaults(run=_train)
+
+    step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
+    step.add_argument("--data", type=Path, default=DATA)
+    step.add_argument("--run", dest="folder", type=Path, default=RUN)
+    step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
+    step.set_defaults(run=_export)
+
+    step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
+    what = step.add_mutually_exclusive_group(required=True)
+    what.add_argument("--labels", type=Path, help="csv with the columns file,label; runs the full pipeline")
+    what.add_argument("--data", type=Path, help="prepared data: FER+ and FER2013 figures of both test splits")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
+    step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
+    step.set_defaults(run=_evaluate)
+
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (DataError, Face2EmojiError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from training.prepare import prepare
+
+    faces = prepare(options.source, options.votes, options.out, options.workers)
+    twins = int(faces.twin.sum())
+    print(f"{options.out}: {len(faces)} faces, {faces.found.mean():.1%} found, {twins} twins across splits")
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.data import Faces
+    from training.train import train
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    train(Faces.load(options.data), Config(**values), options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.data import Faces
+    from training.export import export
+
+    finished = export(Faces.load(options.data), options.folder, options.out)
+    print(json.dumps({"temperature": round(finished.temperature, 4), **finished.about["figures"]}, indent=2))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from inference import checkpoint, load_reader
+
+    if options.data:
+        from training.data import Faces
+        from training.metrics import split_figures
+
+        loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
+        found = split_figures(loaded.network, loaded.temperature, Faces.load(options.data))
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        print(json.dumps(found, indent=2))
+        return
+    from training.evaluate import evaluate, metrics, read_labels, write
+
+    outcomes = evaluate(load_reader(options.checkpoint), read_labels(options.labels))
+    result = metrics(outcomes)
+    write(outcomes, result, options.out, options.predictions)
+    print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+"""The prepared data: aligned crops, the ten votes, the original labels and the split, in one compressed file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.crops import CROP_SIDE
+from inference.reading import EXPRESSIONS
+
+VOTE_COLUMNS = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
+"""FER+ (Barsoum et al. 2016): ten people's votes a picture; NF says that there is no face."""
+
+FER_PLUS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
+"""The eight expressions people voted on, FER2013's seven first and in its order."""
+
+_VOTE_OF = {
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "contempt": "contempt",
+}
+SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
+SIDE = 48
+# FER+'s votes of this row look copied from row 6968.
+MISVOTED_ROW = 5274
+
+
+class DataError(Exception):
+    """The data given are not what they should be; the message says which file and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Prepared faces, all arrays of one length n.
+
+    Attributes:
+        crops: (n, CROP_SIDE, CROP_SIDE) uint8, made by `inference.crops`.
+        votes: (n, 10) uint8 in the order of `FER_PLUS`, then unknown and no face; all zero where nobody voted.
+        labels: (n,) int8 index into `EXPRESSIONS`, FER2013's own label; -1 where there is none.
+        split: (n,) uint8 of `SPLITS`.
+        found: (n,) bool, whether MediaPipe found the face; where not, the crop is the whole picture.
+        twin: (n,) bool, whether the training split holds a pixel-identical picture (only ever true outside it).
+        source: SHA-256 of the files it was made from, hexadecimal.
+    """
+
+    crops: NDArray[np.uint8]
+    votes: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    split: NDArray[np.uint8]
+    found: NDArray[np.bool_]
+    twin: NDArray[np.bool_]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
+        return Faces(
+            self.crops[rows],
+            self.votes[rows],
+            self.labels[rows],
+            self.split[rows],
+            self.found[rows],
+            self.twin[rows],
+            self.source,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write one compressed .npz."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            path,
+            crops=self.crops,
+            votes=self.votes,
+            labels=self.labels,
+            split=self.split,
+            found=self.found,
+            twin=self.twin,
+            source=np.array(self.source),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Faces:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: there is no such file, or it is not one of ours.
+        """
+        if not path.is_file():
+            raise DataError(f"{path}: no prepared data; run `python -m training prepare` first")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in ("crops", "votes", "labels", "split", "found", "twin")}
+                faces = cls(**arrays, source=str(stored["source"]))
+        except (ValueError, KeyError, OSError) as error:
+            raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
+        if faces.crops.shape[1:] != (CROP_SIDE, CROP_SIDE):
+            raise DataError(f"{path}: made with another crop recipe; run `python -m training prepare` again")
+        return faces
+
+
+def training_rows(faces: Faces) -> NDArray[np.int64]:
+    """Return the rows worth learning from: the training split less pictures that show no face by the votes."""
+    rows = (faces.split == SPLITS["Training"]) & (faces.votes[:, 9] < 5)
+    return np.flatnonzero(rows & ((faces.votes[:, :8].sum(axis=1) > 0) | (faces.labels >= 0)))
+
+
+def vote_targets(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return each row's share of the votes over `FER_PLUS`, (n, 8) float32; all zero where nobody named one.
+
+    A single vote among ten is taken for a slip and left out, as Barsoum et al. 2016 do.
+    """
+    counts = votes.astype(np.float32)
+    counts[counts <= 1] = 0
+    named = counts[:, :8]
+    total = named.sum(axis=1, keepdims=True)
+    return np.divide(named, total, out=np.zeros_like(named), where=total > 0)
+
+
+def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the majority label over `FER_PLUS` by the protocol of Barsoum et al. 2016, -1 where there is none.
+
+    Single votes are left out; the winner needs more than half of what remains, unknown and no face included.
+    """
+    counts = votes.astype(np.float32)
+    counts[counts <= 1] = 0
+    winner = counts.argmax(axis=1)
+    wins = counts.max(axis=1) > 0.5 * counts.sum(axis=1)
+    return np.where(wins & (winner < len(FER_PLUS)), winner, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class RawPictures:
+    """Pictures before cropping: what a reader of one of the accepted forms returns; fields as in `Faces`."""
+
+    pictures: list[NDArray[np.uint8]]
+    votes: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    split: NDArray[np.uint8]
+    twin: NDArray[np.bool_]
+    source: str
+
+
+def read_fer2013(path: Path, votes_path: Path | None) -> RawPictures:
+    """Read FER2013's csv, plain or gzipped, in its published or its Kaggle ``icml_face_data.csv`` form.
+
+    Args:
+        path: csv with the columns emotion, pixels and Usage, in any order.
+        votes_path: FER+'s csv with the same rows in the same order, or None.
+
+    Raises:
+        DataError: a file is missing or not in that form; the message names the line.
+    """
+    labels: list[int] = []
+    split: list[int] = []
+    pictures: list[NDArray[np.uint8]] = []
+    with _open_text(path) as file:
+        for number, row in _rows(file, path, ("emotion", "pixels", "Usage")):
+            try:
+                pixels = np.array(row["pixels"].split(), np.uint8)
+                labels.append(int(row["emotion"]))
+                split.append(SPLITS[row["Usage"]])
+                pictures.append(pixels.reshape(SIDE, SIDE))
+            except (ValueError, KeyError, OverflowError) as error:
+                raise DataError(
+                    f"{path}, line {number}: expected emotion 0-6, {SIDE * SIDE} grey values and a Usage of "
+                    f"{', '.join(SPLITS)}"
+                ) from error
+    if not pictures:
+        raise DataError(f"{path}: no rows")
+    if not all(0 <= label < len(EXPRESSIONS) for label in labels):
+        raise DataError(f"{path}: emotion must be 0 to 6")
+    votes = np.zeros((len(labels), len(VOTE_COLUMNS)), np.uint8)
+    if votes_path:
+        votes = _read_votes(votes_path, len(labels))
+        if len(votes) > MISVOTED_ROW:
+            votes[MISVOTED_ROW] = 0
+    return RawPictures(
+        pictures,
+        votes,
+        np.array(labels, np.int8),
+        np.array(split, np.uint8),
+        _twins(pictures, np.array(split)),
+        _digest(path, *([votes_path] if votes_path else [])),
+    )
+
+
+def _read_votes(path: Path, expected: int) -> NDArray[np.uint8]:
+    order = [*(_VOTE_OF[name] for name in FER_PLUS), "unknown", "NF"]
+    with _open_text(path) as file:
+        rows = []
+        for number, row in _rows(file, path, VOTE_COLUMNS):
+            try:
+                rows.append([int(row[name]) for name in order])
+            except ValueError as error:
+                raise DataError(f"{path}, line {number}: votes must be whole numbers") from error
+    if len(rows) != expected:
+        raise DataError(
+            f"{path}: {len(rows)} rows of votes for {expected} pictures; the two files must match row by row"
+        )
+    return np.array(rows, np.uint8)
+
+
+def read_folders(path: Path) -> RawPictures:
+    """Read a folder per class (``happy/*.jpg``), optionally under ``train``, ``validation`` and ``test``.
+
+    Raises:
+        DataError: no picture lies in a folder named after an expression.
+    """
+    from inference import PhotoError
+    from inference.photo import decode
+
+    splits = {"train": 0, "validation": 1, "test": 2}
+    roots = {path / name: number for name, number in splits.items() if (path / name).is_dir()} or {path: 0}
+    pictures, labels, split = [], [], []
+    digest = hashlib.sha256()
+    for root, number in roots.items():
+        for label, name in enumerate(EXPRESSIONS):
+            for file in sorted((root / name).glob("*")):
+                data = file.read_bytes()
+                digest.update(data)
+                try:
+                    pictures.append(decode(data).pixels)
+                except PhotoError as error:
+                    raise DataError(f"{file}: {error.message}") from error
+                labels.append(label)
+                split.append(number)
+    if not pictures:
+        raise DataError(f"{path}: no pictures in folders named {', '.join(EXPRESSIONS)}")
+    return RawPictures(
+        pictures,
+        np.zeros((len(labels), len(VOTE_COLUMNS)), np.uint8),
+        np.array(labels, np.int8),
+        np.array(split, np.uint8),
+        _twins(pictures, np.array(split)),
+        digest.hexdigest(),
+    )
+
+
+def _twins(pictures: list[NDArray[np.uint8]], split: NDArray[np.int64]) -> NDArray[np.bool_]:
+    prints = [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]
+    trained = {mark for mark, part in zip(prints, split, strict=True) if part == SPLITS["Training"]}
+    return np.array(
+        [part != SPLITS["Training"] and mark in trained for mark, part in zip(prints, split, strict=True)], np.bool_
+    )
+
+
+def _open_text(path: Path) -> TextIO:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    with path.open("rb") as probe:
+        zipped = probe.read(2) == b"\x1f\x8b"
+    return io.TextIOWrapper(gzip.open(path) if zipped else path.open("rb"), encoding="utf-8")
+
+
+def _rows(file: TextIO, path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, row); Kaggle's header has blanks before its names."""
+    reader = csv.DictReader(file, skipinitialspace=True)
+    missing = set(columns) - {name.strip() for name in reader.fieldnames or ()}
+    if missing:
+        raise DataError(f"{path}: the header lacks {', '.join(sorted(missing))}")
+    for row in reader:
+        yield reader.line_num, {(name or "").strip(): value or "" for name, value in row.items() if name}
+
+
+def _digest(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
