@@ -182,10 +182,12 @@ def read_fer2013(path: Path, votes_path: Path | None) -> RawPictures:
     with _open_text(path) as file:
         for number, row in _rows(file, path, ("emotion", "pixels", "Usage")):
             try:
-                pixels = np.array(row["pixels"].split(), np.uint8)
+                pixels = np.array(row["pixels"].split(), np.int16)
+                if pixels.min() < 0 or pixels.max() > 255:
+                    raise ValueError("grey values go from 0 to 255")
                 labels.append(int(row["emotion"]))
                 split.append(SPLITS[row["Usage"]])
-                pictures.append(pixels.reshape(SIDE, SIDE))
+                pictures.append(pixels.astype(np.uint8).reshape(SIDE, SIDE))
             except (ValueError, KeyError, OverflowError) as error:
                 raise DataError(
                     f"{path}, line {number}: expected emotion 0-6, {SIDE * SIDE} grey values and a Usage of "

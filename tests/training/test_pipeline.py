@@ -1,0 +1,163 @@
+"""From the published files to figures, with the commands people use."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inference import checkpoint
+from training.__main__ import main
+from training.augment import augment
+from training.config import Config
+from training.data import DataError, Faces
+from training.metrics import balanced_accuracy, calibration_error
+from training.train import train
+
+ROOT = Path(__file__).parents[2]
+TINY = Config(epochs=2, batch=16, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), average=0.8)
+
+
+@pytest.fixture(scope="session")
+def story(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training/runs/tiny.sh leaves."""
+    out = tmp_path_factory.mktemp("story")
+    environment = {**os.environ, "PYTHON": sys.executable}
+    run = subprocess.run(
+        [ROOT / "training/runs/tiny.sh", small_data, out],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def faces(story: Path) -> Faces:
+    return Faces.load(story / "faces.npz")
+
+
+def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> None:
+    loaded = checkpoint.load(story / "face2emoji.safetensors")
+    about = loaded.about
+    assert about["epochs"] == 3
+    assert about["recipe"]["seed"] == 0
+    assert about["data"] == Faces.load(story / "faces.npz").source
+    assert json.loads((story / "metrics.json").read_text()) == about["figures"]
+    assert len((story / "run/history.jsonl").read_text().splitlines()) == 3
+    private = about["figures"]["PrivateTest"]
+    assert private["fer_plus_7_n"] == private["fer2013_n"] == 16
+    assert loaded.temperature > 0
+
+
+def test_the_network_learns(faces: Faces, tmp_path: Path) -> None:
+    train(faces, replace(TINY, epochs=60), tmp_path)
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+    assert history[-1]["fer_plus_7"] > 0.8
+
+
+def test_a_resumed_run_is_the_same_run(faces: Faces, tmp_path: Path) -> None:
+    whole = train(faces, TINY, tmp_path / "whole")
+    interrupted = tmp_path / "interrupted"
+    train_one_epoch(faces, interrupted)
+    resumed = train(faces, TINY, interrupted)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def train_one_epoch(faces: Faces, out: Path) -> None:
+    """Stop after the first epoch's checkpoint, as a kill between epochs does."""
+    import training.train as room
+
+    keep = room._Run.save
+
+    class Killed(Exception):
+        pass
+
+    def save_and_die(run: room._Run, path: Path) -> None:
+        keep(run, path)
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room._Run, "save", save_and_die)
+        with pytest.raises(Killed):
+            train(faces, TINY, out)
+
+
+def test_a_run_of_another_recipe_is_not_continued(faces: Faces, tmp_path: Path) -> None:
+    train(faces, TINY, tmp_path)
+    with pytest.raises(DataError, match="another recipe"):
+        train(faces, replace(TINY, seed=1), tmp_path)
+
+
+def test_augmented_crops_are_pictures_and_repeatable(faces: Faces) -> None:
+    crops = torch.from_numpy(faces.crops[:8])
+    one, same, other = (augment(crops, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert one.shape == crops.shape
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert float(one.min()) >= 0
+    assert float(one.max()) <= 255
+    assert (one - crops).abs().mean() > 5
+
+
+def test_evaluate_on_labelled_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "grey.png").write_bytes(_blank())
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "smile.jpg").write_bytes((pictures / "astronaut.jpg").read_bytes())
+    (tmp_path / "labels.csv").write_text(
+        "file,label,person\nsmile.jpg,happiness,1\ngrey.png,neutral,2\nbroken.jpg,happy,3\nmissing.jpg,happy,4\n"
+    )
+    out = tmp_path / "out"
+    arguments = ["--labels", str(tmp_path / "labels.csv"), "--out", str(out), "--predictions", str(out / "said.jsonl")]
+    assert main(["evaluate", *arguments]) == 0
+    figures = json.loads((out / "metrics.json").read_text())
+    assert figures["n"] == 4
+    assert figures["no_face_rate"] == 0.75
+    assert figures["unreadable"] == 2
+    assert figures["accuracy"] == 0.25
+    assert figures["per_class_recall"] == {"happy": pytest.approx(1 / 3), "neutral": 0.0}
+    assert figures["balanced_accuracy"] == pytest.approx(1 / 6)
+    assert figures["median_ms"] > 0
+    assert np.sum(figures["confusion"]["counts"]) == 4
+    for plot in ("confusion.png", "reliability.png"):
+        assert (out / plot).read_bytes().startswith(b"\x89PNG")
+    said = [json.loads(line) for line in (out / "said.jsonl").read_text().splitlines()]
+    assert [line["expression"] for line in said] == ["happy", None, None, None]
+    assert [line.get("error") for line in said] == [None, None, "unsupported_format", "file_not_found"]
+    assert '"balanced_accuracy"' in capsys.readouterr().out
+
+
+def _blank() -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".png", np.full((80, 80), 128, np.uint8))[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file\na.jpg", "lacks label"),
+        ("file,label\na.jpg,grumpy", "line 2: label 'grumpy'"),
+        ("file,label\n", "no pictures"),
+    ],
+)
+def test_wrong_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    assert main(["evaluate", "--labels", str(tmp_path / "labels.csv")]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_figures_by_hand() -> None:
+    truth, answers = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    assert balanced_accuracy(truth, answers) == pytest.approx((2 / 3 + 1) / 2)
+    # Ten answers at 0.8 of which eight are right are calibrated; ten right ones are 0.2 off.
+    confidence = np.full(10, 0.8)
+    assert calibration_error(confidence, np.arange(10) < 8) == pytest.approx(0)
+    assert calibration_error(confidence, np.ones(10, bool)) == pytest.approx(0.2)
+    assert calibration_error(np.ones(4), np.ones(4, bool)) == pytest.approx(0)
