@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -73,9 +73,12 @@ async def drain(request: Request, seconds: float = 1) -> bool:
     """
     if "expect" in request.headers:  # still waiting for our word: nothing was sent, nothing will be
         return False
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+    try:
         async with asyncio.timeout(seconds):
             async for _ in request.stream():
                 pass
-            return True
-    return False
+    except (TimeoutError, ClientDisconnect):
+        return False
+    except RuntimeError:  # Starlette's way of saying that it was read to its end before
+        pass
+    return True

@@ -29,8 +29,8 @@ const WORDS = {
   cameraUnknown: "This browser did not open the camera. Try another browser, or choose a photo.",
   insecure: "Browsers open the camera only on https:// pages or on localhost.",
   cameraEnded: "The camera gives no picture. Is it covered or switched off?",
-  openCamera: "Use the camera",
-  stopCamera: "Stop the camera",
+  openCamera: "Use camera",
+  stopCamera: "Stop camera",
   welcome: "Which emoji are you?",
 };
 
@@ -343,7 +343,7 @@ async function readFrames(signal) {
     } catch (error) {
       if (signal.aborted) return;
       showProblem(error);
-      await pause((error.wait || 1) * 1000, signal);
+      await pause((error instanceof Problem && error.wait ? error.wait : 1) * 1000, signal);
     }
     await soonest;
   }

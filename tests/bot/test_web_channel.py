@@ -65,6 +65,7 @@ def test_the_readers_errors_keep_their_code_and_sentence(serve: Serve, error: Ph
     response = served.post()
     assert error_of(response) == (status, error.code)
     assert response.json()["error"]["message"] == error.message
+    assert "connection" not in response.headers
 
 
 def test_a_mistake_of_ours_is_a_plain_500_and_the_worker_lives_on(serve: Serve) -> None:
@@ -79,6 +80,17 @@ def test_a_mistake_of_ours_is_a_plain_500_and_the_worker_lives_on(serve: Serve) 
     assert served.post(b"another").status_code == 200
 
 
+def test_a_mistake_in_the_web_channel_itself_has_the_same_shape(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = serve()
+    monkeypatch.setattr(served.reader, "read", lambda data: None)
+    response = served.post()
+    assert error_of(response) == (500, "internal_error")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    wait_until(lambda: "AttributeError" in caplog.text)
+
+
 def test_an_empty_body_is_400(serve: Serve) -> None:
     served = serve()
     assert error_of(served.post(b"")) == (400, "unreadable_image")
@@ -87,7 +99,9 @@ def test_an_empty_body_is_400(serve: Serve) -> None:
 
 def test_a_large_photo_is_refused_but_its_connection_lives_on(serve: Serve) -> None:
     served = serve(max_bytes=1_000_000)
-    assert error_of(served.post(b"x" * 1_000_001)) == (413, "image_too_large")
+    response = served.post(b"x" * 1_000_001)
+    assert error_of(response) == (413, "image_too_large")
+    assert "connection" not in response.headers
     assert served.post(b"x" * 1_000_000).status_code == 200
     assert [len(data) for data in served.reader.seen] == [1_000_000]
 

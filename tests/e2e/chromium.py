@@ -45,11 +45,11 @@ def find() -> str | None:
 
 def install() -> str | None:
     """Like `find`, but installs one where that is possible."""
-    for attempt in (lambda: None, _install_with_apt, _install_with_npm):
-        attempt()
+    for attempt in (_install_with_apt, _install_with_npm):
         if path := find():
             return path
-    return None
+        attempt()
+    return find()
 
 
 def _runs(path: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Playwright, Request, Route, expect
@@ -246,6 +249,20 @@ def test_a_busy_server_is_asked_again(page: Page, complaints: Complaints) -> Non
     upload(page, ASTRONAUT.read_bytes())
     expect(page.locator("#detail")).to_have_text("Many photos are being read.")
     assert_smiling(page)
+
+
+def test_the_server_answers_at_once_while_it_reads_large_photos(address: str) -> None:
+    large = encoded(smile().resize((4000, 4000)), "JPEG")
+    with ThreadPoolExecutor(4) as pool:
+        photos = [pool.submit(httpx.post, f"{address}/api/read", content=large, timeout=60) for _ in range(8)]
+        waits = []
+        while not all(photo.done() for photo in photos):
+            started = time.monotonic()
+            assert httpx.get(f"{address}/healthz").text == "ok"
+            waits.append(time.monotonic() - started)
+    assert {photo.result().json()["emoji"] for photo in photos} <= set(SMILES)
+    assert len(waits) > 3
+    assert sorted(waits)[len(waits) // 2] < 0.5
 
 
 def test_offline_is_said_in_words(page: Page, complaints: Complaints) -> None:
