@@ -3,7 +3,7 @@
 # Everything lives in .venv, at the exact versions of constraints.txt. Paths stay relative, so a folder with spaces works.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format train clean
+.PHONY: help run install develop test check format train clean
 
 VENV_PYTHON := .venv/bin/python
 # PyTorch's own index of CPU builds: a small download, without CUDA.
@@ -23,6 +23,9 @@ run: .venv/.run ## Start the bot and its web page; the first time, install what 
 
 install: .venv/.run ## Only make .venv
 	@echo ".venv is ready; make run starts the bot."
+
+develop: .venv/.all ## Also install what trains and what develops
+	@echo ".venv is ready for training and development."
 
 test: .venv/.all ## Run every test
 	$(VENV_PYTHON) -m tests.e2e.chromium

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import uvicorn
 
@@ -21,7 +20,7 @@ from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.settings import Settings, load_settings
 from bot.web_channel import WebChannel
-from inference import Face2EmojiError, PhotoLimits, load_reader
+from inference import Face2EmojiError, PhotoLimits
 
 
 class Server(uvicorn.Server):
@@ -62,7 +61,13 @@ def listen(host: str, port: int) -> socket.socket:
 def reader_loader(settings: Settings) -> Callable[[], Reader]:
     """Return the function with which each worker thread makes its reader."""
     limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-    return partial(load_reader, settings.checkpoint, settings.emoji_map, limits)
+
+    def load() -> Reader:
+        from inference import load_reader  # PyTorch takes seconds; the page and a wrong setting show before it
+
+        return load_reader(settings.checkpoint, settings.emoji_map, limits)
+
+    return load
 
 
 class Bot:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from inference.errors import (
     CheckpointError,
     EmojiMapError,
@@ -13,8 +15,10 @@ from inference.errors import (
     UnsupportedFormat,
 )
 from inference.photo import PhotoLimits
-from inference.reader import FaceReader, load_reader
 from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
+
+if TYPE_CHECKING:
+    from inference.reader import FaceReader, load_reader
 
 __all__ = [
     "EXPRESSIONS",
@@ -34,3 +38,12 @@ __all__ = [
     "UnsupportedFormat",
     "load_reader",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the reader when it is first asked for: PyTorch and MediaPipe take seconds, which a wrong setting need not."""
+    if name in ("FaceReader", "load_reader"):
+        from inference import reader
+
+        return getattr(reader, name)
+    raise AttributeError(f"module 'inference' has no attribute {name!r}")

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from inference import Face2EmojiError, PhotoLimits, PhotoNotFound, Reading, load_reader
+from inference import Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
 from inference.photo import decode
 
 
@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-pixels", type=_positive, default=limits.max_pixels, metavar="N", help="largest picture")
     options = parser.parse_args(arguments)
     limits = PhotoLimits(options.max_bytes, options.max_pixels)
+    from inference import load_reader  # PyTorch takes seconds; wrong usage shows before it
+
     try:
         if options.annotate:
             options.annotate.mkdir(parents=True, exist_ok=True)

@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, Face2EmojiError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(f"error: training needs the package {error.name}; run `make develop` first", file=sys.stderr)
+        return 1
     return 0
 
 
