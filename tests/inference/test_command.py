@@ -1,0 +1,214 @@
+"""python -m inference with the released weights, on real and on hostile files, as a person or a program calls it."""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pillow_heif
+import pytest
+from PIL import Image
+
+from inference.__main__ import main
+from inference.reading import EXPRESSIONS
+
+ROOT = Path(__file__).parents[2]
+SMILES = {"😄", "😊", "🙂"}
+
+
+def read(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, list[dict[str, Any]]]:
+    code = main(["--json", *map(str, arguments)])
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def image(portrait: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(portrait))
+
+
+def test_the_json_line(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = pictures / "astronaut.jpg"
+    code, (line,) = read(capsys, photo)
+    assert code == 0
+    assert list(line) == ["photo", "width", "height", "faces", "emoji"]
+    assert line["photo"] == str(photo)
+    assert (line["width"], line["height"]) == (512, 512)
+    (face,) = line["faces"]
+    assert list(face) == ["box", "expression", "confidence", "scores", "cues", "emoji", "emoji_name"]
+    left, top, right, bottom = face["box"]
+    assert 165 < left < 195 < 255 < right < 290
+    assert 55 < top < 95 < 165 < bottom < 195
+    assert face["expression"] == "happy"
+    assert tuple(face["scores"]) == EXPRESSIONS
+    assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
+    assert face["confidence"] == face["scores"]["happy"] > 0.6
+    assert face["cues"] == []
+    assert face["emoji"] == line["emoji"]
+    assert face["emoji"] in SMILES
+    assert "smiling" in face["emoji_name"]
+
+
+def turned(image: Image.Image, path: Path) -> None:
+    """As a phone held sideways saves it: pixels turned, EXIF saying so."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(path, "JPEG", exif=exif, quality=92)
+
+
+def heic(image: Image.Image, path: Path) -> None:
+    pillow_heif.from_pillow(image).save(path, quality=90)
+
+
+def twelve_megapixels(image: Image.Image, path: Path) -> None:
+    canvas = Image.new("RGB", (4000, 3000), (90, 110, 130))
+    canvas.paste(image.resize((3000, 3000), Image.Resampling.BICUBIC), (500, 0))
+    canvas.save(path, "JPEG", quality=90)
+
+
+def grey(image: Image.Image, path: Path) -> None:
+    image.convert("L").save(path, "PNG")
+
+
+@pytest.mark.parametrize("change", [turned, heic, grey, twelve_megapixels])
+def test_the_same_face_in_other_files(
+    change: Callable[[Image.Image, Path], None],
+    image: Image.Image,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    change(image, tmp_path / "photo")
+    code, (line,) = read(capsys, tmp_path / "photo")
+    assert code == 0
+    assert len(line["faces"]) == 1
+    assert line["emoji"] in SMILES
+
+
+def test_boxes_are_in_full_size_pixels(image: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twelve_megapixels(image, tmp_path / "large.jpg")
+    _, (line,) = read(capsys, tmp_path / "large.jpg")
+    assert (line["width"], line["height"]) == (4000, 3000)
+    scale = 3000 / 512
+    expected = [500 + 180 * scale, 70 * scale, 500 + 272 * scale, 178 * scale]
+    assert line["faces"][0]["box"] == pytest.approx(expected, abs=60)
+
+
+def test_no_face_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (300, 200), "green").save(tmp_path / "green.png")
+    code, (line,) = read(capsys, tmp_path / "green.png")
+    assert code == 0
+    assert line["faces"] == []
+    assert line["emoji"] is None
+
+
+def vast_png() -> bytes:
+    """30,000 x 30,000 pixels declared, in a few hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(90_001)))
+
+
+def test_bad_files_get_their_code_and_the_run_goes_on(
+    portrait: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "text.jpg": b"Dear Sir or Madam,\n" * 50,
+        "cut.jpg": portrait[: len(portrait) // 2],
+        "vast.png": vast_png(),
+        "empty.png": b"",
+        "good.jpg": portrait,
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    code, lines = read(capsys, *(tmp_path / name for name in files), tmp_path / "missing.jpg", tmp_path)
+    assert code == 1
+    assert [line.get("error", {}).get("code") for line in lines] == [
+        "unsupported_format",
+        "unreadable_image",
+        "image_too_large",
+        "unreadable_image",
+        None,
+        "file_not_found",
+        "file_not_found",
+    ]
+    for line in lines:
+        if "error" in line:
+            assert list(line) == ["photo", "error"]
+            assert line["error"]["message"].endswith(".")
+
+
+def test_limits_are_settings(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = pictures / "astronaut.jpg"
+    for option in ("--max-bytes", "--max-pixels"):
+        code, (line,) = read(capsys, photo, option, "1000")
+        assert code == 1
+        assert line["error"]["code"] == "image_too_large"
+
+
+def test_lines_for_people(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (300, 200), "green").save(tmp_path / "green.png")
+    assert main([str(pictures / "astronaut.jpg"), str(tmp_path / "green.png"), "nowhere.jpg"]) == 1
+    out, err = capsys.readouterr()
+    smile, nothing = out.splitlines()
+    assert "happy" in smile
+    assert any(emoji in smile for emoji in SMILES)
+    assert nothing.endswith("no face found")
+    assert "nowhere.jpg" in err
+    assert "file_not_found" in err
+
+
+def test_annotated_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = pictures / "astronaut.jpg"
+    assert main([str(photo), "--annotate", str(tmp_path / "new")]) == 0
+    marked = Image.open(tmp_path / "new" / "astronaut.annotated.jpg").convert("RGB")
+    plain = Image.open(photo).convert("RGB")
+    assert marked.size == plain.size
+    # A yellow emoji at the box's upper right corner, and nothing far from the face.
+    red, green, blue = marked.getpixel((272, 62))  # type: ignore[misc]  # three bands
+    assert red > 180
+    assert green > 150
+    assert blue < 130
+    far = (0, 300, 100, 512)
+    difference = [abs(a - b) for a, b in zip(marked.crop(far).tobytes(), plain.crop(far).tobytes(), strict=True)]
+    assert sum(difference) / len(difference) < 4
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--loud", "x.jpg"], ["x.jpg", "--max-pixels", "many"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(pictures / "astronaut.jpg")
+    (tmp_path / "map.yaml").write_text("expressions: none")
+    assert main([photo, "--checkpoint", str(tmp_path / "none.safetensors")]) == 1
+    assert main([photo, "--emoji-map", str(tmp_path / "map.yaml")]) == 1
+    err = capsys.readouterr().err
+    assert "error: There are no weights" in err
+    assert "map.yaml, line 1" in err
+
+
+def test_a_fresh_process_is_quiet_and_bombs_are_cheap(portrait: bytes, tmp_path: Path) -> None:
+    (tmp_path / "vast.png").write_bytes(vast_png())
+    (tmp_path / "good.jpg").write_bytes(portrait)
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        command = [sys.executable, "-m", "inference", "--json", tmp_path / "vast.png", tmp_path / "good.jpg"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 1
+    assert (tmp_path / "err").read_bytes() == b""  # no chatter of native libraries
+    assert len((tmp_path / "out").read_text().splitlines()) == 2
+    assert usage.ru_maxrss < 1024 * 1024  # KiB
