@@ -41,7 +41,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the reader when it is first asked for: PyTorch and MediaPipe take seconds, a wrong setting none."""
+    """Import the reader when it is first asked for, because PyTorch and MediaPipe take seconds."""
     if name in ("FaceReader", "load_reader"):
         from inference import reader
 

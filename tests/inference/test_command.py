@@ -204,7 +204,7 @@ def test_a_fresh_process_is_quiet_and_bombs_are_cheap(portrait: bytes, tmp_path:
     (tmp_path / "vast.png").write_bytes(vast_png())
     (tmp_path / "good.jpg").write_bytes(portrait)
     with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        command = [sys.executable, "-m", "inference", "--json", tmp_path / "vast.png", tmp_path / "good.jpg"]
+        command = [sys.executable, "-m", "inference", "--json", str(tmp_path / "vast.png"), str(tmp_path / "good.jpg")]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
