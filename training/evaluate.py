@@ -58,7 +58,7 @@ class Outcome:
 
 
 def read_labels(path: Path) -> list[Labelled]:
-    """Read a csv with the columns file and label; paths are relative to it.
+    """Read a csv with the columns file and label; paths are relative to it, or to a folder ``images`` beside it.
 
     Raises:
         DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
@@ -76,7 +76,10 @@ def read_labels(path: Path) -> list[Labelled]:
             label = _SYNONYMS.get(name, name)
             if label not in EXPRESSIONS:
                 raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
-            pictures.append(Labelled(path.parent / row["file"], row["file"], label))
+            beside, within = path.parent / row["file"], path.parent / "images" / row["file"]
+            pictures.append(
+                Labelled(within if within.is_file() and not beside.is_file() else beside, row["file"], label)
+            )
     if not pictures:
         raise DataError(f"{path}: no pictures listed")
     return pictures

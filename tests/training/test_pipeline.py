@@ -107,7 +107,8 @@ def test_augmented_crops_are_pictures_and_repeatable(faces: Faces) -> None:
 
 
 def test_evaluate_on_labelled_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "grey.png").write_bytes(_blank())
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/grey.png").write_bytes(_blank())
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "smile.jpg").write_bytes((pictures / "astronaut.jpg").read_bytes())
     (tmp_path / "labels.csv").write_text(
