@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from inference import Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
-from inference.photo import decode
+from inference import CheckpointError, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
+from inference.photo import Photo, decode
+
+if TYPE_CHECKING:
+    from inference import FaceReader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,36 +30,39 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-pixels", type=_positive, default=limits.max_pixels, metavar="N", help="largest picture")
     options = parser.parse_args(arguments)
     limits = PhotoLimits(options.max_bytes, options.max_pixels)
-    from inference import load_reader  # PyTorch takes seconds; wrong usage shows before it
-
-    try:
-        if options.annotate:
-            options.annotate.mkdir(parents=True, exist_ok=True)
-        reader = load_reader(options.checkpoint, options.emoji_map, limits)
-    except OSError as error:
-        parser.error(f"--annotate {options.annotate}: {error.strerror}")
-    except Face2EmojiError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
-    failed = 0
-    for photo in options.photos:
+    if options.annotate:
         try:
-            data = _bytes(photo, limits)
-            reading = reader.read(data)
+            options.annotate.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--annotate {options.annotate}: {error.strerror}")
+    reader: FaceReader | None = None
+    failed = 0
+    for path in options.photos:
+        try:
+            photo = decode(_bytes(path, limits), limits)
+            if reader is None:  # PyTorch takes seconds; a bad file is answered without them
+                from inference import load_reader
+
+                reader = load_reader(options.checkpoint, options.emoji_map, limits)
+            reading = reader.read_photo(photo)
             if options.annotate:
-                _annotate(data, limits, reading, options.annotate / f"{photo.stem}.annotated.jpg")
+                _annotate(photo, reading, options.annotate / f"{path.stem}.annotated.jpg")
+        except (CheckpointError, EmojiMapError) as error:
+            print(f"error: {error.message}", file=sys.stderr)
+            return 1
         except Face2EmojiError as error:
             failed += 1
             if options.json:
-                print(json.dumps({"photo": str(photo), "error": error.to_json()}, ensure_ascii=False), flush=True)
+                print(json.dumps({"photo": str(path), "error": error.to_json()}, ensure_ascii=False), flush=True)
             else:
-                print(f"{photo}: {error.message} [{error.code}]", file=sys.stderr, flush=True)
+                print(f"{path}: {error.message} [{error.code}]", file=sys.stderr, flush=True)
         else:
             if options.json:
-                print(json.dumps({"photo": str(photo), **reading.to_json()}, ensure_ascii=False), flush=True)
+                print(json.dumps({"photo": str(path), **reading.to_json()}, ensure_ascii=False), flush=True)
             else:
-                print(_text(photo, reading), flush=True)
-    reader.close()
+                print(_text(path, reading), flush=True)
+    if reader:
+        reader.close()
     return 1 if failed else 0
 
 
@@ -86,11 +93,11 @@ def _text(photo: Path, reading: Reading) -> str:
     )
 
 
-def _annotate(data: bytes, limits: PhotoLimits, reading: Reading, path: Path) -> None:
+def _annotate(photo: Photo, reading: Reading, path: Path) -> None:
     from inference.annotate import annotate  # only here are drawings needed
 
     try:
-        annotate(decode(data, limits), reading).save(path, quality=90)
+        annotate(photo, reading).save(path, quality=90)
     except OSError as error:
         raise Face2EmojiError(f"{path} cannot be written ({error.strerror}).") from error
 

@@ -38,7 +38,10 @@ class FaceReader:
         Raises:
             PhotoError: unreadable_image, unsupported_format or image_too_large; the message is fit to show.
         """
-        photo = decode(data, self._limits)
+        return self.read_photo(decode(data, self._limits))
+
+    def read_photo(self, photo: Photo) -> Reading:
+        """Read every face in a decoded picture."""
         found = self._finder.find(photo.pixels)
         if not found:
             return Reading(photo.width, photo.height, (), None)
