@@ -68,14 +68,21 @@ test -n "$$found" || { \
 	exit 1; }
 endef
 
-# The libraries OpenCV links to, asked for before anything big is downloaded.
+# System libraries that wheels link to, asked for before anything big is downloaded: OpenCV's, and for the tests the browser
+# driver's.
 define check_libraries
 import ctypes, sys
-if sys.platform == "linux":
+packages = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+if "dev" in sys.argv:
+    packages["libatomic.so.1"] = "libatomic1"
+missing = []
+for library, package in packages.items() if sys.platform == "linux" else ():
     try:
-        ctypes.CDLL("libGL.so.1"), ctypes.CDLL("libgthread-2.0.so.0")
+        ctypes.CDLL(library)
     except OSError:
-        sys.exit("OpenCV needs two system libraries (Debian, Ubuntu: sudo apt install libgl1 libglib2.0-0).")
+        missing.append(package)
+if missing:
+    sys.exit(f"System libraries are missing (Debian, Ubuntu: sudo apt install {' '.join(missing)}).")
 endef
 export check_libraries
 
@@ -94,8 +101,8 @@ define install
 		$(find_python); \
 		echo "Making .venv with Python $$version. The first time takes minutes: PyTorch is a big download."; \
 		"$$python" -m venv --clear .venv; }
+	@$(VENV_PYTHON) -c "$$check_libraries" $(1)
 	@rm -f .venv/.run .venv/.all
-	@$(VENV_PYTHON) -c "$$check_libraries"
 	@$(VENV_PYTHON) -c "$$list_requirements" $(1) >.venv/requirements.txt
 	$(VENV_PYTHON) -m pip install $(PIP_FLAGS) -r .venv/requirements.txt -c constraints.txt
 	@touch .venv/.run $@

@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Callable
+from fnmatch import fnmatch
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,7 +15,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NOT_OURS = {".git", ".venv", "__pycache__", "data", "node_modules", "runs"}
 
 LINK = re.compile(r"\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)|(?:src|href)=\"([^\"]+)\"")
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
@@ -34,8 +34,13 @@ def texts() -> dict[str, str]:
     except (FileNotFoundError, subprocess.CalledProcessError):
         names = []
     if not names:
+        ignored = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").split())]
         paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-        names = [path.as_posix() for path in paths if not NOT_OURS.intersection(path.parts)]
+        names = [
+            path.as_posix()
+            for path in paths
+            if not any(fnmatch(part, pattern) for part in path.parts for pattern in ignored)
+        ]
     found = {}
     for name in names:
         try:
