@@ -8,6 +8,8 @@
 VENV_PYTHON := .venv/bin/python
 # PyTorch's own index of CPU builds: a small download, without CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
+# Where `make train` finds fer2013.csv.gz and fer2013new.csv.
+DATA ?= data
 PIP_FLAGS := --disable-pip-version-check $(if $(filter 1,$(CPU)),--extra-index-url $(CPU_INDEX))
 
 help: ## List these commands
@@ -41,8 +43,8 @@ format: .venv/.all ## Format the code and mend what ruff can mend
 	$(VENV_PYTHON) -m ruff format .
 	$(VENV_PYTHON) -m ruff check --fix .
 
-train: .venv/.all ## Train the network from the data, start to finish
-	PATH="$$PWD/.venv/bin:$$PATH" bash training/runs/full.sh $(ARGS)
+train: .venv/.all ## Train the network from the files in DATA=folder, start to finish
+	PYTHON=$(VENV_PYTHON) bash training/runs/full.sh "$(DATA)" $(ARGS)
 
 clean: ## Remove .venv and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
