@@ -35,6 +35,11 @@ class Server(uvicorn.Server):
         yield
 
 
+def say(line: str) -> None:
+    """Tell people, at once: into a pipe, print would keep the line back."""
+    print(line, flush=True)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Open the listening socket.
 
@@ -107,7 +112,7 @@ class Bot:
             )
         )
 
-    async def run(self, sock: socket.socket, announce: Callable[[str], None] = print) -> None:
+    async def run(self, sock: socket.socket, announce: Callable[[str], None] = say) -> None:
         """Serve until `stop` or a signal; the page answers at once, while the model loads.
 
         Args:

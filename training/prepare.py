@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -34,7 +35,8 @@ def prepare(source: Path, votes: Path | None, out: Path, workers: int | None = N
         DataError: the files are not what they should be.
     """
     raw: RawPictures = read_folders(source) if source.is_dir() else read_fer2013(source, votes)
-    with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+    # Spawned, not forked: PyTorch and MediaPipe have threads, and a fork of those may hang.
+    with ProcessPoolExecutor(workers or os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         cropped = list(
             tqdm(pool.map(_crop, raw.pictures, chunksize=64), total=len(raw.pictures), desc="aligning", unit="face")
         )
