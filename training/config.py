@@ -22,7 +22,7 @@ class Config:
         seed: start of every random sequence.
     """
 
-    epochs: int = 30
+    epochs: int = 21
     batch: int = 128
     rate: float = 0.1
     decay: float = 5e-4
