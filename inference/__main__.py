@@ -87,7 +87,7 @@ def _text(photo: Path, reading: Reading) -> str:
     if not reading.faces:
         return f"{photo}: no face found"
     return "\n".join(
-        f"{photo}: {face.emoji.character}  {face.expression} {face.confidence:.0%}"
+        f"{photo}: {face.emoji.character}  {face.expression} {face.percent}"
         f"  ({face.emoji.name}; at {face.box.left},{face.box.top})"
         for face in reading.faces
     )

@@ -31,7 +31,7 @@ def annotate(photo: Photo, reading: Reading) -> Image.Image:
         left, top, right, bottom = (round(value / photo.scale) for value in _sides(face.box))
         size = max(12, (bottom - top) // 3)
         draw.rounded_rectangle((left, top, right, bottom), radius=size // 4, outline=_BOX, width=max(2, size // 16))
-        label = f"{face.expression} {face.confidence:.0%}"
+        label = f"{face.expression} {face.percent}"
         font = ImageFont.load_default(max(10, size // 3))
         _, _, wide, high = font.getbbox(label)
         place = (left, min(bottom + 2, image.height - round(high) - 6))

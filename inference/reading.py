@@ -62,6 +62,11 @@ class FaceReading:
     cues: tuple[str, ...]
     emoji: Emoji
 
+    @property
+    def percent(self) -> str:
+        """The confidence for people, e.g. ``"83%"``; never 100%, for nobody is that sure."""
+        return f"{min(99, round(100 * self.confidence))}%"
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON shape of the CLI and the web API; probabilities keep four decimals."""
         return {

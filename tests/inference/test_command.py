@@ -159,6 +159,7 @@ def test_lines_for_people(pictures: Path, tmp_path: Path, capsys: pytest.Capture
     out, err = capsys.readouterr()
     smile, nothing = out.splitlines()
     assert "happy" in smile
+    assert "100%" not in smile
     assert any(emoji in smile for emoji in SMILES)
     assert nothing.endswith("no face found")
     assert "nowhere.jpg" in err
