@@ -30,5 +30,5 @@ COPY bot bot
 ENV FACE2EMOJI_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/healthz' % os.environ.get('FACE2EMOJI_PORT', 8000), timeout=4)"]
 CMD ["python", "-m", "bot"]

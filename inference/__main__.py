@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference import CheckpointError, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
+from inference import CheckpointError, Emoji, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
 from inference.photo import Photo, decode
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-bytes", type=_positive, default=limits.max_bytes, metavar="N", help="largest file")
     parser.add_argument("--max-pixels", type=_positive, default=limits.max_pixels, metavar="N", help="largest picture")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without emoji still gets its answer
     limits = PhotoLimits(options.max_bytes, options.max_pixels)
     if options.annotate:
         try:
@@ -37,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"--annotate {options.annotate}: {error.strerror}")
     reader: FaceReader | None = None
     failed = 0
+    written: set[Path] = set()
     for path in options.photos:
         try:
             photo = decode(_bytes(path, limits), limits)
@@ -46,10 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
                 reader = load_reader(options.checkpoint, options.emoji_map, limits)
             reading = reader.read_photo(photo)
             if options.annotate:
-                _annotate(photo, reading, options.annotate / f"{path.stem}.annotated.jpg")
+                drawn = _unused(options.annotate / f"{path.name}.annotated.jpg", written)
+                _annotate(photo, reading, drawn)
+                print(f"{path}: drawn in {drawn}", file=sys.stderr)
         except (CheckpointError, EmojiMapError) as error:
             print(f"error: {error.message}", file=sys.stderr)
-            return 1
+            return 2
         except Face2EmojiError as error:
             failed += 1
             if options.json:
@@ -60,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.json:
                 print(json.dumps({"photo": str(path), **reading.to_json()}, ensure_ascii=False), flush=True)
             else:
-                print(_text(path, reading), flush=True)
+                print(_text(path, reading, reader.no_face), flush=True)
     if reader:
         reader.close()
     return 1 if failed else 0
@@ -82,15 +89,25 @@ def _bytes(photo: Path, limits: PhotoLimits) -> bytes:
         raise PhotoNotFound(f"The file cannot be opened ({why}). Check the path.") from error
 
 
-def _text(photo: Path, reading: Reading) -> str:
+def _text(photo: Path, reading: Reading, no_face: Emoji) -> str:
     """Return a line a face, for people."""
     if not reading.faces:
-        return f"{photo}: no face found"
+        return f"{photo}: {no_face.character}  no face found"
     return "\n".join(
         f"{photo}: {face.emoji.character}  {face.expression} {face.percent}"
         f"  ({face.emoji.name}; at {face.box.left},{face.box.top})"
         for face in reading.faces
     )
+
+
+def _unused(path: Path, written: set[Path]) -> Path:
+    """Return the path, numbered if this run has written it already: photos of one name come from many folders."""
+    stem, number = path.stem, 2
+    while path in written:
+        path = path.with_name(f"{stem}-{number}{path.suffix}")
+        number += 1
+    written.add(path)
+    return path
 
 
 def _annotate(photo: Photo, reading: Reading, path: Path) -> None:

@@ -36,6 +36,10 @@ PADDING = 0.2
 # Tiles of 30 % of the long side find faces down to 1.5 % of it; in tiles below 480 px they are too small to read.
 TILE_SHARE = 0.3
 TILE_MIN = 480
+# A large face hides the small ones from a detector that sees both: where several faces are, smaller tiles follow.
+CROWD = 3
+CROWD_TILE_SHARE = 0.15
+CROWD_TILE_MIN = 240
 # Tiles overlap by the smallest face the whole view is sure to see, so no face is cut by every tile.
 TILE_OVERLAP = 0.3
 DETECTOR_SCORE = 0.5
@@ -200,6 +204,9 @@ class FaceFinder:
         candidates = self._detect(self._close, pixels, *whole) + self._detect(self._far, pixels, *whole)
         for tile in tiles:
             candidates += self._detect(self._far, pixels, *tile)
+        if len(_distinct(candidates)) >= CROWD:
+            for tile in _tiles(pixels.shape[1], pixels.shape[0], CROWD_TILE_SHARE, CROWD_TILE_MIN):
+                candidates += self._detect(self._far, pixels, *tile)
         found = [face for hit in _distinct(candidates) if (face := self._confirm(pixels, hit))]
         return tuple(sorted(_distinct(found), key=lambda face: (float(face.box[0]), float(face.box[1]))))
 
@@ -285,11 +292,15 @@ def _views(width: int, height: int) -> list[tuple[int, int, int]]:
     """Return the squares (left, top, side) in photo pixels that the detector looks at: the padded whole, then tiles."""
     long = max(width, height)
     side = round(long * (1 + 2 * PADDING))
-    views = [((width - side) // 2, (height - side) // 2, side)]
-    tile = max(TILE_MIN, round(TILE_SHARE * long))
-    if tile < long:
-        views += [(left, top, tile) for top, left in product(_starts(height, tile), _starts(width, tile))]
-    return views
+    return [((width - side) // 2, (height - side) // 2, side), *_tiles(width, height, TILE_SHARE, TILE_MIN)]
+
+
+def _tiles(width: int, height: int, share: float, least: int) -> list[tuple[int, int, int]]:
+    """Return overlapping squares over the photo, each `share` of its long side and at least `least` pixels wide."""
+    tile = max(least, round(share * max(width, height)))
+    if tile >= max(width, height):
+        return []
+    return [(left, top, tile) for top, left in product(_starts(height, tile), _starts(width, tile))]
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -15,7 +15,7 @@ from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
 from inference.photo import Photo, PhotoLimits, decode
-from inference.reading import EXPRESSIONS, Box, FaceReading, Reading
+from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
 
 
 class FaceReader:
@@ -28,6 +28,11 @@ class FaceReader:
         self._expressions = expressions
         self._emoji_map = emoji_map
         self._limits = limits
+
+    @property
+    def no_face(self) -> Emoji:
+        """The map's answer for a picture without a face."""
+        return self._emoji_map.no_face
 
     def read(self, data: bytes) -> Reading:
         """Read every face in an encoded picture.

@@ -102,6 +102,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from inference import checkpoint, load_reader
 
     if options.data:
+        if options.predictions:
+            raise DataError("--predictions goes with --labels")
         from training.data import Faces
         from training.metrics import split_figures
 
@@ -116,6 +118,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     outcomes = evaluate(load_reader(options.checkpoint), read_labels(options.labels))
     result = metrics(outcomes)
+    for outcome in outcomes:
+        if outcome.error:
+            print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
 

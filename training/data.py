@@ -6,6 +6,8 @@ import csv
 import gzip
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +95,9 @@ class Faces:
     def save(self, path: Path) -> None:
         """Write one compressed .npz."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part.npz")  # an interruption leaves no half file under the right name
         np.savez_compressed(
-            path,
+            part,
             crops=self.crops,
             votes=self.votes,
             labels=self.labels,
@@ -103,6 +106,7 @@ class Faces:
             twin=self.twin,
             source=np.array(self.source),
         )
+        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Faces:
@@ -117,7 +121,7 @@ class Faces:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in ("crops", "votes", "labels", "split", "found", "twin")}
                 faces = cls(**arrays, source=str(stored["source"]))
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
         if faces.crops.shape[1:] != (CROP_SIDE, CROP_SIDE):
             raise DataError(f"{path}: made with another crop recipe; run `python -m training prepare` again")
@@ -130,16 +134,26 @@ def training_rows(faces: Faces) -> NDArray[np.int64]:
     return np.flatnonzero(rows & ((faces.votes[:, :8].sum(axis=1) > 0) | (faces.labels >= 0)))
 
 
-def vote_targets(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return each row's share of the votes over `FER_PLUS`, (n, 8) float32; all zero where nobody named one.
+def targets(faces: Faces) -> NDArray[np.float32]:
+    """Return what each row is learned as: shares over `FER_PLUS`, (n, 8) float32; all zero where nobody named one.
 
-    A single vote among ten is taken for a slip and left out, as Barsoum et al. 2016 do.
+    A single vote among ten is taken for a slip and left out, as Barsoum et al. 2016 do. Where nobody voted at all, the
+    label counts as everybody's vote.
     """
+    votes = faces.votes.copy()
+    unvoted = np.flatnonzero((votes.sum(axis=1) == 0) & (faces.labels >= 0))
+    votes[unvoted, faces.labels[unvoted]] = 10
     counts = votes.astype(np.float32)
     counts[counts <= 1] = 0
     named = counts[:, :8]
     total = named.sum(axis=1, keepdims=True)
     return np.divide(named, total, out=np.zeros_like(named), where=total > 0)
+
+
+def truth(faces: Faces) -> NDArray[np.int64]:
+    """Return the answer each row is measured against: the `majority` of its votes, or its label where nobody voted."""
+    unvoted = faces.votes.sum(axis=1) == 0
+    return np.where(unvoted, faces.labels, majority(faces.votes))
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -243,7 +257,9 @@ def read_folders(path: Path) -> RawPictures:
     digest = hashlib.sha256()
     for root, number in roots.items():
         for label, name in enumerate(EXPRESSIONS):
-            for file in sorted((root / name).glob("*")):
+            for file in sorted(root.glob(f"{name}/[!.]*.*")):
+                if not file.is_file():
+                    continue
                 data = file.read_bytes()
                 digest.update(data)
                 try:
@@ -286,8 +302,11 @@ def _rows(file: TextIO, path: Path, columns: tuple[str, ...]) -> Iterator[tuple[
     missing = set(columns) - {name.strip() for name in reader.fieldnames or ()}
     if missing:
         raise DataError(f"{path}: the header lacks {', '.join(sorted(missing))}")
-    for row in reader:
-        yield reader.line_num, {(name or "").strip(): value or "" for name, value in row.items() if name}
+    try:
+        for row in reader:
+            yield reader.line_num, {(name or "").strip(): value or "" for name, value in row.items() if name}
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}, after line {reader.line_num}: damaged or cut short; get the file again") from error
 
 
 def _digest(*paths: Path) -> str:

@@ -21,7 +21,7 @@ from training.metrics import BINS, balanced_accuracy, calibration_error
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-NO_FACE = "no face"
+NO_FACE, UNREADABLE = "no face", "unreadable"
 # What other collections call the same seven.
 _SYNONYMS = {
     "anger": "angry",
@@ -55,6 +55,11 @@ class Outcome:
     faces: int
     error: str | None
     milliseconds: float
+
+    @property
+    def answer(self) -> str:
+        """The expression, or why there is none."""
+        return self.face.expression if self.face else UNREADABLE if self.error else NO_FACE
 
 
 def read_labels(path: Path) -> list[Labelled]:
@@ -108,20 +113,23 @@ def _read(reader: FaceReader, path: Path) -> tuple[Reading, str | None]:
 
 
 def metrics(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Return the figures of metrics.json. A missed face and an unreadable file count as wrong; shares are 0 to 1."""
+    """Return the figures of metrics.json, shares from 0 to 1.
+
+    A missed face and an unreadable file count as wrong. `no_face_rate` is a share of the pictures that could be read.
+    """
     truth = np.array([EXPRESSIONS.index(outcome.picture.label) for outcome in outcomes])
-    answers = np.array(
-        [EXPRESSIONS.index(outcome.face.expression) if outcome.face else len(EXPRESSIONS) for outcome in outcomes]
-    )
+    columns = [*EXPRESSIONS, NO_FACE, UNREADABLE]
+    answers = np.array([columns.index(outcome.answer) for outcome in outcomes])
     right = answers == truth
     found = answers < len(EXPRESSIONS)
+    unreadable = answers == columns.index(UNREADABLE)
     confidence = np.array([outcome.face.confidence if outcome.face else 0.0 for outcome in outcomes])
-    confusion = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS) + 1), int)
+    confusion = np.zeros((len(EXPRESSIONS), len(columns)), int)
     np.add.at(confusion, (truth, answers), 1)
     return {
         "n": len(outcomes),
-        "no_face_rate": float((~found).mean()),
-        "unreadable": sum(outcome.error is not None for outcome in outcomes),
+        "no_face_rate": float((answers == columns.index(NO_FACE)).sum() / max(1, (~unreadable).sum())),
+        "unreadable": int(unreadable.sum()),
         "accuracy": float(right.mean()),
         "balanced_accuracy": balanced_accuracy(truth, answers),
         "per_class_recall": {
@@ -130,7 +138,7 @@ def metrics(outcomes: list[Outcome]) -> dict[str, Any]:
         "ece": calibration_error(confidence[found], right[found]) if found.any() else None,
         "confusion": {
             "rows": list(EXPRESSIONS),
-            "columns": [*EXPRESSIONS, NO_FACE],
+            "columns": columns,
             "counts": confusion.tolist(),
         },
         "median_ms": float(np.median([outcome.milliseconds for outcome in outcomes])),
@@ -163,7 +171,8 @@ def _plot_confusion(figures: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(counts.shape[1]), figures["confusion"]["columns"], rotation=35, ha="right")
-    axes.set_yticks(range(counts.shape[0]), figures["confusion"]["rows"])
+    rows = zip(figures["confusion"]["rows"], counts.sum(axis=1), strict=True)
+    axes.set_yticks(range(counts.shape[0]), [f"{name} ({count})" for name, count in rows])
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour = "white" if shares[row, column] > 0.5 else "black"
@@ -182,7 +191,7 @@ def _plot_reliability(outcomes: list[Outcome], figures: dict[str, Any], path: Pa
         if outcome.face
     ]
     figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
-    axes.plot([0, 1], [0, 1], linestyle="--", color="grey", label="a perfect judge of itself")
+    axes.plot([0, 1], [0, 1], linestyle="--", color="grey")
     if found:
         confidence, right = (np.array(column, float) for column in zip(*found, strict=True))
         bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -192,11 +201,11 @@ def _plot_reliability(outcomes: list[Outcome], figures: dict[str, Any], path: Pa
             [confidence[bins == index].mean() for index in used],
             [right[bins == index].mean() for index in used],
             s=size,
-            label="ours (area: share of the pictures)",
+            clip_on=False,
         )
     error = figures["ece"]
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title("no faces found" if error is None else f"expected calibration error {error:.3f}")
-    axes.legend(loc="upper left")
+    title = "no faces found" if error is None else f"expected calibration error {error:.3f}"
+    axes.set_title(f"{title}\ndots: ours, area by share of the pictures; line: a perfect judge of itself", size=9)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -13,9 +13,9 @@ from inference.checkpoint import Checkpoint
 from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
 from training.config import Config
-from training.data import FER_PLUS, SPLITS, DataError, Faces, majority
+from training.data import FER_PLUS, SPLITS, DataError, Faces, truth
 from training.metrics import split_figures
-from training.train import CHECKPOINT, predict
+from training.train import CHECKPOINT, predict, read_state
 
 
 def export(faces: Faces, run: Path, out: Path) -> Checkpoint:
@@ -32,7 +32,7 @@ def export(faces: Faces, run: Path, out: Path) -> Checkpoint:
     path = run / CHECKPOINT
     if not path.is_file():
         raise DataError(f"{run}: no training run here; run `python -m training train` first")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_state(path)
     if state["source"] != faces.source:
         raise DataError(f"{run}: was trained on other data than these")
     config = Config(**state["config"])
@@ -50,20 +50,20 @@ def export(faces: Faces, run: Path, out: Path) -> Checkpoint:
 
 
 def fit_temperature(network: Network, faces: Faces) -> float:
-    """Return the temperature that makes PublicTest's majorities likeliest (Guo et al. 2017); 1.0 without votes."""
+    """Return the temperature that makes PublicTest's majorities likeliest (Guo et al. 2017); 1.0 without any."""
     public = faces[faces.split == SPLITS["PublicTest"]]
-    winners = majority(public.votes)
+    winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
     if not seven.any():
         return 1.0
     logits = predict(network, public.crops[seven]).votes[:, : len(EXPRESSIONS)]
-    truth = torch.from_numpy(winners[seven])
+    right = torch.from_numpy(winners[seven])
     log_temperature = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), truth)
+        value = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), right)
         value.backward()
         return value
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inference.network import Network
 from inference.reading import EXPRESSIONS
-from training.data import SPLITS, Faces, majority
+from training.data import SPLITS, Faces, truth
 from training.train import predict
 
 BINS = 15
@@ -20,7 +20,8 @@ def split_figures(network: Network, temperature: float, faces: Faces) -> dict[st
     """Return the figures of both test splits, on the whole split and without pixel-twins of training pictures.
 
     Accuracies are shares, 0 to 1. FER+ figures follow the majority protocol of Barsoum et al. 2016, over its eight
-    expressions and over our seven; FER2013 figures come from the head that learned FER2013's own labels.
+    expressions and over our seven (labels stand in where nobody voted); FER2013 figures come from the head that learned
+    FER2013's own labels.
     """
     result: dict[str, Any] = {}
     for split in ("PublicTest", "PrivateTest"):
@@ -34,7 +35,7 @@ def split_figures(network: Network, temperature: float, faces: Faces) -> dict[st
 
 def _figures(network: Network, temperature: float, faces: Faces) -> dict[str, float]:
     logits = predict(network, faces.crops)
-    winners = majority(faces.votes)
+    winners = truth(faces)
     found: dict[str, float] = {}
     voted = winners >= 0
     seven = voted & (winners < len(EXPRESSIONS))
@@ -53,9 +54,9 @@ def _figures(network: Network, temperature: float, faces: Faces) -> dict[str, fl
     return {name: round(value, 5) for name, value in found.items()}
 
 
-def balanced_accuracy(truth: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
+def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
     """Return the mean recall over the classes that occur, 0 to 1."""
-    return float(np.mean([(answers[truth == label] == label).mean() for label in np.unique(truth)]))
+    return float(np.mean([(answers[labels == label] == label).mean() for label in np.unique(labels)]))
 
 
 def calibration_error(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:

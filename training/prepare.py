@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from inference import crops
 from inference.faces import FaceFinder
-from training.data import Faces, RawPictures, read_fer2013, read_folders
+from training.data import DataError, Faces, RawPictures, read_fer2013, read_folders
 
 # A 48-pixel face is too small for the detector and touches the frame: it is enlarged for finding, never for cropping.
 FINDING_SIDE = 240
@@ -34,7 +35,13 @@ def prepare(source: Path, votes: Path | None, out: Path, workers: int | None = N
     Raises:
         DataError: the files are not what they should be.
     """
+    if source.is_dir() and votes:
+        raise DataError(f"--votes {votes}: votes go with a FER2013 csv, not with a folder")
     raw: RawPictures = read_folders(source) if source.is_dir() else read_fer2013(source, votes)
+    with suppress(DataError):  # none yet, or damaged
+        if (stored := Faces.load(out)).source == raw.source:
+            tqdm.write(f"{out} was made from these very files and is kept; delete it to align them again")
+            return stored
     # Spawned, not forked: PyTorch and MediaPipe have threads, and a fork of those may hang.
     with ProcessPoolExecutor(workers or os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         cropped = list(

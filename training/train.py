@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from inference.network import Architecture, Logits, Network, normalise
 from inference.reading import EXPRESSIONS
 from training.augment import augment
 from training.config import Config
-from training.data import FER_PLUS, SPLITS, DataError, Faces, majority, training_rows, vote_targets
+from training.data import FER_PLUS, SPLITS, DataError, Faces, targets, training_rows, truth
 
 CHECKPOINT = "last.pt"
 HISTORY = "history.jsonl"
@@ -34,6 +35,8 @@ def train(faces: Faces, config: Config, out: Path) -> Network:
     Raises:
         DataError: no training rows, or `out` holds a run of another recipe or other data.
     """
+    if min(config.epochs, config.batch) < 1:
+        raise DataError("--epochs and --batch must be at least 1")
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(faces, config)
     if (out / CHECKPOINT).exists():
@@ -72,7 +75,7 @@ def check(network: Network, faces: Faces) -> dict[str, float]:
     if not len(public):
         return {}
     logits = predict(network, public.crops)
-    winners = majority(public.votes)
+    winners = truth(public)
     figures = {}
     if (seven := (winners >= 0) & (winners < len(EXPRESSIONS))).any():
         answers = logits.votes[:, : len(EXPRESSIONS)].argmax(dim=1).numpy()
@@ -80,6 +83,19 @@ def check(network: Network, faces: Faces) -> dict[str, float]:
     if (labelled := public.labels >= 0).any():
         figures["fer2013"] = float((logits.labels.argmax(dim=1).numpy() == public.labels)[labelled].mean())
     return figures
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return what a checkpoint stores.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: damaged; delete it and train again") from error
+    return state
 
 
 class _Run:
@@ -94,7 +110,7 @@ class _Run:
         kept = faces[rows]
         self.config, self.source = config, faces.source
         self.crops = torch.from_numpy(kept.crops).to(self.device)
-        self.votes = torch.from_numpy(vote_targets(kept.votes)).to(self.device)
+        self.votes = torch.from_numpy(targets(kept)).to(self.device)
         self.labels = torch.from_numpy(kept.labels.astype(np.int64)).to(self.device)
         architecture = Architecture(widths=config.widths, blocks=config.blocks, votes=len(FER_PLUS))
         self.network = Network(architecture).to(self.device).channels_last()
@@ -178,7 +194,7 @@ class _Run:
 
     def restore(self, path: Path) -> None:
         """Load what `save` wrote; raises DataError when it belongs to another recipe or other data."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_state(path, self.device)
         if state["config"] != asdict(self.config) or state["source"] != self.source:
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
         self.network.load_state_dict(state["network"])

@@ -161,15 +161,16 @@ def test_lines_for_people(pictures: Path, tmp_path: Path, capsys: pytest.Capture
     assert "happy" in smile
     assert "100%" not in smile
     assert any(emoji in smile for emoji in SMILES)
-    assert nothing.endswith("no face found")
+    assert nothing.endswith("🤷  no face found")
     assert "nowhere.jpg" in err
     assert "file_not_found" in err
 
 
 def test_annotated_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = pictures / "astronaut.jpg"
-    assert main([str(photo), "--annotate", str(tmp_path / "new")]) == 0
-    marked = Image.open(tmp_path / "new" / "astronaut.annotated.jpg").convert("RGB")
+    assert main([str(photo), str(photo), "--annotate", str(tmp_path / "new")]) == 0
+    assert len(list((tmp_path / "new").iterdir())) == 2
+    marked = Image.open(tmp_path / "new" / "astronaut.jpg.annotated.jpg").convert("RGB")
     plain = Image.open(photo).convert("RGB")
     assert marked.size == plain.size
     # A yellow emoji at the box's upper right corner, and nothing far from the face.
@@ -194,8 +195,8 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(pictures / "astronaut.jpg")
     (tmp_path / "map.yaml").write_text("expressions: none")
-    assert main([photo, "--checkpoint", str(tmp_path / "none.safetensors")]) == 1
-    assert main([photo, "--emoji-map", str(tmp_path / "map.yaml")]) == 1
+    assert main([photo, "--checkpoint", str(tmp_path / "none.safetensors")]) == 2
+    assert main([photo, "--emoji-map", str(tmp_path / "map.yaml")]) == 2
     err = capsys.readouterr().err
     assert "error: There are no weights" in err
     assert "map.yaml, line 1" in err

@@ -86,6 +86,14 @@ def test_one_near_and_one_far(finder: FaceFinder, head: Pixels) -> None:
     assert far.box[2] - far.box[0] < 60 < near.box[2] - near.box[0]
 
 
+def test_large_faces_do_not_hide_the_small_ones(finder: FaceFinder, head: Pixels) -> None:
+    photo = np.full((1500, 2000, 3), (96, 110, 120), np.uint8)
+    for column in range(4):
+        photo[20:220, 20 + 480 * column : 220 + 480 * column] = resized(head, 200)
+        photo[320:410, 300 + 400 * column : 390 + 400 * column] = resized(head, 90)
+    assert len(finder.find(photo)) == 8
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (7, 900), (480, 640)])
 def test_no_face_is_an_empty_answer(finder: FaceFinder, shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from inference.crops import CROP_SIDE
 from tests.training.conftest import HAPPY, NEUTRAL, SmallData, smile, without_smile
 from training.data import (
     FER_PLUS,
@@ -17,8 +18,9 @@ from training.data import (
     majority,
     read_fer2013,
     read_folders,
+    targets,
     training_rows,
-    vote_targets,
+    truth,
 )
 from training.prepare import prepare
 
@@ -71,6 +73,13 @@ def test_a_wrong_csv_names_file_and_line(tmp_path: Path, text: str, message: str
     assert message in str(caught.value)
 
 
+def test_a_download_cut_short(small_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fer2013.csv.gz"
+    path.write_bytes((small_data / "fer2013.csv.gz").read_bytes()[:-5000])
+    with pytest.raises(DataError, match="cut short"):
+        read_fer2013(path, None)
+
+
 def test_votes_out_of_step(small_data: Path, tmp_path: Path) -> None:
     lines = (small_data / "fer2013new.csv").read_text().splitlines()
     path = tmp_path / "votes.csv"
@@ -116,12 +125,23 @@ def test_majority_by_barsoum(counted: np.ndarray[tuple[int, ...], np.dtype[np.ui
     assert majority(counted).tolist() == [FER_PLUS.index(winner) if winner else -1]
 
 
-def test_targets_are_shares_of_the_votes() -> None:
-    targets = vote_targets(np.concatenate([votes(happy=6, neutral=2, sad=1, unknown=1), votes(NF=10)]))
-    assert targets[0, FER_PLUS.index("happy")] == 0.75
-    assert targets[0, FER_PLUS.index("neutral")] == 0.25
-    assert targets[0].sum() == 1
-    assert targets[1].sum() == 0
+def made_up(votes: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], labels: list[int]) -> Faces:
+    count = len(labels)
+    none = np.zeros(count, np.bool_)
+    crops = np.zeros((count, CROP_SIDE, CROP_SIDE), np.uint8)
+    return Faces(crops, votes, np.array(labels, np.int8), np.zeros(count, np.uint8), none, none, "")
+
+
+def test_targets_are_shares_of_the_votes_and_labels_where_nobody_voted() -> None:
+    counted = np.concatenate([votes(happy=6, neutral=2, sad=1, unknown=1), votes(NF=10), votes()])
+    faces = made_up(counted, [NEUTRAL, NEUTRAL, HAPPY])
+    shares = targets(faces)
+    assert shares[0, FER_PLUS.index("happy")] == 0.75
+    assert shares[0, FER_PLUS.index("neutral")] == 0.25
+    assert shares[0].sum() == 1
+    assert shares[1].sum() == 0
+    assert shares[2].tolist() == [float(name == "happy") for name in FER_PLUS]
+    assert truth(faces).tolist() == [HAPPY, -1, HAPPY]
 
 
 def test_a_folder_per_class(tmp_path: Path, pictures: Path) -> None:
@@ -129,6 +149,8 @@ def test_a_folder_per_class(tmp_path: Path, pictures: Path) -> None:
         for label, picture in (("happy", smile(pictures)), ("neutral", without_smile(smile(pictures)))):
             (tmp_path / split / label).mkdir(parents=True)
             cv2.imwrite(str(tmp_path / split / label / "one.png"), picture)
+    (tmp_path / "train/happy/.DS_Store").write_bytes(b"junk")
+    (tmp_path / "train/happy/more.d").mkdir()
     raw = read_folders(tmp_path)
     assert raw.labels.tolist() == [HAPPY, NEUTRAL, HAPPY, NEUTRAL]
     assert raw.split.tolist() == [0, 0, 2, 2]
