@@ -191,8 +191,8 @@ class FaceFinder:
         blank = np.full((DETECTOR_SIDE, DETECTOR_SIDE, 3), 128, np.uint8)
         for detector in (self._close, self._far):
             self._detect(detector, blank, 0, 0, DETECTOR_SIDE)
-        square = np.array((48, 48, 144, 144), np.float32)
-        self._lay_mesh(blank, _Candidate(square, square[:, None] * np.ones((1, 2), np.float32), 1.0))
+        anywhere = np.array(((72, 80), (120, 80), (96, 120)), np.float32)
+        self._lay_mesh(blank, _Candidate(np.array((48, 48, 144, 144), np.float32), anywhere, 1.0))
 
     def find(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
         """Return every face, left to right.
