@@ -30,8 +30,8 @@ class Checkpoint:
 
     Attributes:
         network: in evaluation mode, float32, on the CPU.
-        temperature: divides the votes' logits (Guo et al. 2017), so that on faces like the training ones a confidence of
-            0.8 is right 8 times in 10.
+        temperature: divides the votes' logits (Guo et al. 2017), so that on faces like the training ones a
+            confidence of 0.8 is right 8 times in 10.
         about: free facts for people: figures, data hash, recipe, seed.
     """
 
