@@ -41,7 +41,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in half precision: half the bytes, and no figure in the evaluation changes by it."""
+    """Write a checkpoint in half precision: half the bytes; export measures its figures on these very numbers."""
     header = {
         "architecture": checkpoint.network.architecture.to_json(),
         "expressions": EXPRESSIONS,

@@ -81,10 +81,10 @@ def read_labels(path: Path) -> list[Labelled]:
             label = _SYNONYMS.get(name, name)
             if label not in EXPRESSIONS:
                 raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
-            beside, within = path.parent / row["file"], path.parent / "images" / row["file"]
-            pictures.append(
-                Labelled(within if within.is_file() and not beside.is_file() else beside, row["file"], label)
-            )
+            file_name = row["file"] or ""
+            beside, within = path.parent / file_name, path.parent / "images" / file_name
+            place = within if within.is_file() and not beside.is_file() else beside
+            pictures.append(Labelled(place, file_name, label))
     if not pictures:
         raise DataError(f"{path}: no pictures listed")
     return pictures
