@@ -18,13 +18,16 @@ from inference.photo import PhotoLimits
 from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
 
 if TYPE_CHECKING:
+    from inference.emoji_map import TELEGRAM_REACTIONS, EmojiMap, load_emoji_map, main_face
     from inference.reader import FaceReader, load_reader
 
 __all__ = [
     "EXPRESSIONS",
+    "TELEGRAM_REACTIONS",
     "Box",
     "CheckpointError",
     "Emoji",
+    "EmojiMap",
     "EmojiMapError",
     "Face2EmojiError",
     "FaceReader",
@@ -36,12 +39,18 @@ __all__ = [
     "Reading",
     "UnreadableImage",
     "UnsupportedFormat",
+    "load_emoji_map",
     "load_reader",
+    "main_face",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the reader when it is first asked for, because PyTorch and MediaPipe take seconds."""
+    """Import what is slow when it is first asked for: PyTorch and MediaPipe take seconds, all emoji a tenth of one."""
+    if name in ("EmojiMap", "TELEGRAM_REACTIONS", "load_emoji_map", "main_face"):
+        from inference import emoji_map
+
+        return getattr(emoji_map, name)
     if name in ("FaceReader", "load_reader"):
         from inference import reader
 

