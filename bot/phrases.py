@@ -24,7 +24,7 @@ class Phrases:
         language: its two-letter ISO code.
         angry: the name of an expression, within a sentence; likewise the six after it.
         command_start: one line for the menu of commands; likewise the seven after it.
-        start: {bot} is the bot's name without @; likewise in `help`, `auto_on`, `auto_off` and `auto_blind`.
+        start: {bot} is the bot's name without @; likewise in `help`, `auto_off` and `auto_blind`.
         privacy: {hours} is how long a message that was answered is remembered.
         auto_on: the state, when asked for and after a change.
         auto_off: likewise.
