@@ -85,6 +85,49 @@ class SettingsError(BotError):
     code = "bad_settings"
 
 
+class DatabaseUnavailable(BotError):
+    """The database cannot be opened, or is somebody else's."""
+
+    code = "database_unavailable"
+    unreachable = "The database {place} cannot be opened: {reason}. Check FACE2EMOJI_DATABASE_URL."
+    taken = (
+        "Another Face2Emoji already works on {place}. Stop it, or give each its own FACE2EMOJI_DATABASE_URL; "
+        "several processes can share a PostgreSQL."
+    )
+    not_shared = (
+        "More workers need a database that processes can share. Set FACE2EMOJI_DATABASE_URL to the same postgresql:// "
+        "address for all of them."
+    )
+
+
+class NothingToDo(BotError):
+    """A worker without a chat platform to work for."""
+
+    code = "nothing_to_do"
+    sentence = (
+        "A worker answers photos of chat platforms, and none is set up. Set TELEGRAM_BOT_TOKEN (docs/telegram.md)."
+    )
+
+
+class FileUnavailable(BotError):
+    """A chat platform does not give out the file (any more)."""
+
+    code = "file_unavailable"
+    sentence = "The photo could not be fetched. Please send it again."
+
+
+class PlatformRefused(BotError):
+    """A chat platform does not know our token, or does not take our address."""
+
+    code = "platform_refused"
+    webhook = "Telegram does not take the address {url}: {reason}. Check FACE2EMOJI_PUBLIC_URL."
+    conflict = "Another program asks Telegram for the updates of this bot, and only one may. Stop it, or give it a bot of its own."
+    sentence = (
+        "Telegram does not accept TELEGRAM_BOT_TOKEN. Copy it again from @BotFather (/mybots, your bot, API Token); "
+        "a token that was revoked stays refused."
+    )
+
+
 class AddressUnavailable(BotError):
     """The host and port cannot be listened on."""
 
