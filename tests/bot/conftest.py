@@ -12,7 +12,10 @@ import pytest
 from bot.__main__ import Bot, listen
 from bot.settings import Settings
 from inference import Face2EmojiError
+from tests.bot.databases import new_database, postgresql
 from tests.bot.served import ObedientReader, Serve, Served, wait_until
+
+__all__ = ["new_database", "postgresql"]
 
 
 @pytest.fixture

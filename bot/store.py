@@ -1,0 +1,166 @@
+"""What outlives a photo: a chat's own settings, and counts of feedback. Nothing in here belongs to a person.
+
+SQLAlchemy on the database of the jobs; calls wait in a thread, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.errors import DatabaseUnavailable
+
+T = TypeVar("T")
+
+_TABLES = sa.MetaData()
+_CHATS = sa.Table(
+    "face2emoji_chats",
+    _TABLES,
+    sa.Column("platform", sa.String, primary_key=True),
+    sa.Column("chat", sa.String, primary_key=True),
+    sa.Column("auto", sa.Boolean, nullable=False),
+    sa.Column("changes", sa.String, nullable=False),
+)
+_FEEDBACK = sa.Table(
+    "face2emoji_feedback",
+    _TABLES,
+    sa.Column("given", sa.String, primary_key=True),
+    sa.Column("corrected", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+
+def open_database(url: str) -> sa.Engine:
+    """Connect and make our tables if they are missing.
+
+    Args:
+        url: SQLAlchemy's, sqlite or postgresql+psycopg.
+
+    Raises:
+        DatabaseUnavailable: naming where the database should be, without the password.
+    """
+    shown = sa.make_url(url)
+    try:
+        if shown.get_backend_name() == "sqlite":
+            engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=20)
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+        else:
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        _TABLES.create_all(engine)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        place = shown.database if shown.get_backend_name() == "sqlite" else f"{shown.host}/{shown.database}"
+        raise DatabaseUnavailable(DatabaseUnavailable.unreachable.format(place=place, reason=reason)) from error
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = "IMMEDIATE"  # a reader that turns writer half way would find the database locked
+    for pragma in (
+        "journal_mode=WAL",  # readers do not wait for writers
+        "synchronous=FULL",  # what was stored survives a power cut
+        "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat's own settings.
+
+    Attributes:
+        auto: every photo of this group is answered, not only those somebody asks about.
+        changes: expression -> emoji, where the chat wants another one than the map.
+    """
+
+    auto: bool = False
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """How often a model's answer was confirmed (given equals corrected) or corrected."""
+
+    given: str
+    corrected: str
+    model: str
+    count: int
+
+
+class Store:
+    """Reads and writes them.
+
+    Args:
+        engine: from `open_database`.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    async def chat(self, platform: str, chat: str) -> Chat:
+        """Return a chat's settings; the defaults when it has none."""
+        query = sa.select(_CHATS.c.auto, _CHATS.c.changes).where(*_key(platform, chat))
+        row = await self._run(lambda connection: connection.execute(query).one_or_none())
+        return Chat(row.auto, json.loads(row.changes)) if row else Chat()
+
+    async def save_chat(self, platform: str, chat: str, settings: Chat) -> None:
+        """Replace a chat's settings; the defaults leave no trace."""
+
+        def save(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(_CHATS).where(*_key(platform, chat)))
+            if settings != Chat():
+                row = {"auto": settings.auto, "changes": json.dumps(dict(settings.changes))}
+                connection.execute(sa.insert(_CHATS).values(platform=platform, chat=chat, **row))
+
+        await self._run(save)
+
+    async def move_chat(self, platform: str, old: str, new: str) -> None:
+        """Take a chat's settings along when the platform gives it another id."""
+        await self.save_chat(platform, new, await self.chat(platform, old))
+        await self.save_chat(platform, old, Chat())
+
+    async def count(self, given: str, corrected: str, model: str) -> None:
+        """Count one piece of feedback."""
+        row = {"given": given, "corrected": corrected, "model": model}
+        match = [_FEEDBACK.c[name] == value for name, value in row.items()]
+
+        def count(connection: sa.Connection) -> None:
+            plus = sa.update(_FEEDBACK).where(*match).values(count=_FEEDBACK.c.count + 1)
+            if not connection.execute(plus).rowcount:
+                connection.execute(sa.insert(_FEEDBACK).values(**row, count=1))
+
+        try:
+            await self._run(count)
+        except sa.exc.IntegrityError:  # another process made the row in between
+            await self._run(count)
+
+    async def feedback(self) -> list[Feedback]:
+        """Return all counts."""
+        query = sa.select(_FEEDBACK).order_by(_FEEDBACK.c.model, _FEEDBACK.c.given, _FEEDBACK.c.corrected)
+        rows = await self._run(lambda connection: connection.execute(query).all())
+        return [Feedback(**row._mapping) for row in rows]
+
+    async def _run(self, work: Callable[[sa.Connection], T]) -> T:
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+
+def _key(platform: str, chat: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return _CHATS.c.platform == platform, _CHATS.c.chat == chat
+
+
+def sqlite_path(engine: sa.Engine) -> Path | None:
+    """Return the file of a SQLite database, None for PostgreSQL."""
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None

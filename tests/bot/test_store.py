@@ -1,0 +1,82 @@
+"""Preferences and feedback, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bot.errors import DatabaseUnavailable
+from bot.store import Chat, Feedback, Store, open_database
+from tests.bot.databases import NewDatabase
+
+
+@pytest.fixture
+def engine(new_database: NewDatabase) -> Iterator[sa.Engine]:
+    engine = open_database(new_database())
+    yield engine
+    engine.dispose()
+
+
+async def test_a_chat_without_settings_has_the_defaults(engine: sa.Engine) -> None:
+    assert await Store(engine).chat("telegram", "1") == Chat(auto=False, changes={})
+
+
+async def test_settings_stay_and_belong_to_their_chat(engine: sa.Engine) -> None:
+    await Store(engine).save_chat("telegram", "1", Chat(auto=True, changes={"happy": "🎉"}))
+    await Store(engine).save_chat("telegram", "1", Chat(auto=False, changes={"happy": "🎉", "sad": "😿"}))
+    assert await Store(engine).chat("telegram", "1") == Chat(auto=False, changes={"happy": "🎉", "sad": "😿"})
+    assert await Store(engine).chat("telegram", "2") == Chat()
+    assert await Store(engine).chat("slack", "1") == Chat()
+
+
+async def test_defaults_leave_no_trace(engine: sa.Engine) -> None:
+    store = Store(engine)
+    await store.save_chat("telegram", "1", Chat(auto=True))
+    await store.save_chat("telegram", "1", Chat())
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM face2emoji_chats")).scalar() == 0
+
+
+async def test_settings_move_with_the_chat(engine: sa.Engine) -> None:
+    store = Store(engine)
+    await store.save_chat("telegram", "-1", Chat(auto=True))
+    await store.move_chat("telegram", "-1", "-1001")
+    assert (await store.chat("telegram", "-1"), await store.chat("telegram", "-1001")) == (Chat(), Chat(auto=True))
+
+
+async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
+    store = Store(engine)
+    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(20)))
+    await store.count("happy", "happy", "0123abcd")
+    assert await store.feedback() == [
+        Feedback("happy", "happy", "0123abcd", 1),
+        Feedback("happy", "sad", "0123abcd", 20),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("sqlite:////nowhere/at/all/bot.db", "/nowhere/at/all/bot.db"),
+        ("postgresql+psycopg://me:hush@127.0.0.1:1/bot", "127.0.0.1/bot"),
+    ],
+)
+def test_an_unreachable_database_is_named_without_its_password(url: str, place: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        open_database(url)
+    message = caught.value.message
+    assert place in message
+    assert "FACE2EMOJI_DATABASE_URL" in message
+    assert "hush" not in message
+    assert "\n" not in message
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bot.db"
+    path.write_bytes(b"Dear diary" * 1000)
+    with pytest.raises(DatabaseUnavailable):
+        open_database(f"sqlite:///{path}")
