@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 class Reader(Protocol):
     """What this service needs of `inference.FaceReader`."""
 
+    @property
+    def model(self) -> str:
+        """The weights' version."""
+
     def read(self, data: bytes, /) -> Reading:
         """Read one photo."""
 
@@ -63,6 +67,8 @@ class PhotoService:
         self._loaded = 0
         self._waiting = 0
         self._closing = False
+        self.model = ""
+        """The weights' version, once a reader is loaded."""
 
     @property
     def ready(self) -> bool:
@@ -73,6 +79,7 @@ class PhotoService:
         """Load all readers, one after another; photos are read from the first one on."""
         for thread in self._threads:
             reader = await asyncio.get_running_loop().run_in_executor(thread, self._load)
+            self.model = reader.model
             self._idle.put_nowait(_Worker(thread, reader))
             self._loaded += 1
             self._metrics.readers.set(self._loaded)
@@ -89,8 +96,12 @@ class PhotoService:
         if self._waiting >= self._queue_limit:
             raise Busy
 
-    async def read(self, data: bytes) -> Reading:
+    async def read(self, data: bytes, *, patient: bool = False) -> Reading:
         """Read one photo.
+
+        Args:
+            data: the encoded picture.
+            patient: wait behind a full line too, as a job does whose number is bounded elsewhere.
 
         Raises:
             PhotoError: the photo's fault.
@@ -99,7 +110,8 @@ class PhotoService:
         """
         outcome = "dropped"
         try:
-            self.check()
+            if not (patient and self.ready):
+                self.check()
             async with asyncio.timeout(self._timeout):
                 reading = await self._read_on(await self._next_worker(), data)
             outcome = "read"

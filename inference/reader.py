@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -22,12 +23,18 @@ class FaceReader:
     """Reads photos. One reader per thread: a MediaPipe graph must not be shared. Made by `load_reader`."""
 
     def __init__(
-        self, finder: FaceFinder, expressions: ExpressionReader, emoji_map: EmojiMap, limits: PhotoLimits
+        self, finder: FaceFinder, expressions: ExpressionReader, emoji_map: EmojiMap, limits: PhotoLimits, model: str
     ) -> None:
         self._finder = finder
         self._expressions = expressions
         self._emoji_map = emoji_map
         self._limits = limits
+        self._model = model
+
+    @property
+    def model(self) -> str:
+        """The weights' version: the first 8 hexadecimal digits of the SHA-256 of their file."""
+        return self._model
 
     @property
     def no_face(self) -> Emoji:
@@ -94,5 +101,7 @@ def load_reader(
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    expressions = ExpressionReader(checkpoints.load(checkpoint or checkpoints.RELEASED))
-    return FaceReader(FaceFinder(), expressions, load_emoji_map(emoji_map), limits or PhotoLimits())
+    weights = checkpoint or checkpoints.RELEASED
+    expressions = ExpressionReader(checkpoints.load(weights))
+    model = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    return FaceReader(FaceFinder(), expressions, load_emoji_map(emoji_map), limits or PhotoLimits(), model)

@@ -31,6 +31,10 @@ class ObedientReader:
         self.may_load.set()
         self.may_read.set()
 
+    @property
+    def model(self) -> str:
+        return "0123abcd"
+
     def load(self) -> ObedientReader:
         assert self.may_load.wait(20)
         self.loads += 1

@@ -15,6 +15,8 @@ from tests.bot.served import READING
 
 
 class PairReader:
+    model = "0123abcd"
+
     """Its readings finish only in pairs; notes the threads it is used from."""
 
     def __init__(self, pair: threading.Barrier, made: list[PairReader]) -> None:
