@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import csv
 import errno
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bot.errors import AddressUnavailable, SettingsError
+from bot.errors import AddressUnavailable, DatabaseUnavailable, NothingToDo, SettingsError
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.settings import Settings, load_settings
 from bot.web_channel import WebChannel
-from inference import Face2EmojiError, PhotoLimits
+from inference import Face2EmojiError, PhotoLimits, load_emoji_map
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
 
 
 class Server(uvicorn.Server):
@@ -75,29 +80,122 @@ def reader_loader(settings: Settings) -> Callable[[], Reader]:
     return load
 
 
+class Chats:
+    """The chat platforms and the jobs they share.
+
+    Args:
+        settings: all of them; a platform without a token is left out.
+        service: reads the photos.
+        metrics: where outcomes go.
+
+    Raises:
+        DatabaseUnavailable: it cannot be opened.
+        EmojiMapError: the map is wrong.
+    """
+
+    def __init__(self, settings: Settings, service: PhotoService, metrics: Metrics) -> None:
+        # Half a second of imports that a bot without chat platforms does not need.
+        from bot.jobs import Jobs
+        from bot.store import Store, open_database
+        from bot.telegram_channel import TelegramChannel
+
+        assert settings.telegram_bot_token  # noqa: S101 - `chats_of` has looked
+        engine = open_database(settings.database_url.get_secret_value())
+        store = Store(engine)
+        emoji_map = load_emoji_map(settings.emoji_map)
+        self._public_url = settings.public_url
+        self._jobs = Jobs(
+            engine,
+            service,
+            store,
+            emoji_map,
+            metrics,
+            max_age=settings.job_max_age,
+            retention=settings.job_retention,
+        )
+        self._telegram = TelegramChannel(
+            settings.telegram_bot_token.get_secret_value(),
+            settings.telegram_base_url,
+            self._jobs,
+            store,
+            emoji_map,
+            service,
+            max_bytes=settings.max_bytes,
+            retention=settings.job_retention,
+        )
+        self._jobs.serve(self._telegram)
+        self._started = False
+
+    def routes(self) -> list[Route]:
+        """Return what the platforms want to reach on the web server."""
+        return self._telegram.routes() if self._public_url else []
+
+    async def work(self) -> None:
+        """Begin to answer what is stored.
+
+        Raises:
+            PlatformRefused: a platform does not know its token.
+            DatabaseUnavailable: another process has it.
+        """
+        await self._telegram.connect()
+        await self._jobs.start()
+        self._started = True
+
+    async def listen(self) -> str:
+        """Begin to take events; return a line for people.
+
+        Raises:
+            PlatformRefused: a platform does not take our address.
+        """
+        await self._telegram.listen(self._public_url)
+        return f"Telegram: send @{self._telegram.bot.username} a photo."
+
+    async def close(self) -> None:
+        """Take nothing more, finish what is at work, hang up."""
+        await self._telegram.close()
+        if self._started:
+            await self._jobs.stop()
+        await self._telegram.disconnect()
+
+
+def chats_of(settings: Settings, service: PhotoService, metrics: Metrics) -> Chats | None:
+    """Build the chat platforms, if any is set up."""
+    return Chats(settings, service, metrics) if settings.telegram_bot_token else None
+
+
+def photo_service(settings: Settings, load: Callable[[], Reader], metrics: Metrics) -> PhotoService:
+    """Build the photo service."""
+    return PhotoService(
+        load,
+        workers=settings.workers,
+        queue_limit=settings.queue_limit,
+        timeout=settings.request_timeout,
+        metrics=metrics,
+    )
+
+
 class Bot:
-    """The whole bot: the photo service and the channels in front of it.
+    """The whole bot: the photo service, the channels in front of it, and the jobs between them.
 
     Args:
         settings: all of them.
         load: makes one reader; called in each worker's thread.
+
+    Raises:
+        DatabaseUnavailable, EmojiMapError: see `Chats`.
     """
 
     def __init__(self, settings: Settings, load: Callable[[], Reader]) -> None:
         metrics = Metrics()
-        self._service = PhotoService(
-            load,
-            workers=settings.workers,
-            queue_limit=settings.queue_limit,
-            timeout=settings.request_timeout,
-            metrics=metrics,
-        )
+        self._service = photo_service(settings, load, metrics)
+        self._chats = chats_of(settings, self._service, metrics)
         web = WebChannel(
             self._service,
             metrics,
             max_bytes=settings.max_bytes,
             timeout=settings.request_timeout,
             rate_limit=settings.rate_limit,
+            routes=self._chats.routes() if self._chats else [],
         )
         self._server = Server(
             uvicorn.Config(
@@ -117,31 +215,80 @@ class Bot:
 
         Args:
             sock: where to listen.
-            announce: called with one line for people when photos can be read.
+            announce: called with a line for people when photos can be read, and when a chat platform is connected.
 
         Raises:
-            Face2EmojiError: the model could not be loaded.
+            Face2EmojiError: the model could not be loaded, or a chat platform refuses us.
         """
-        loading = asyncio.create_task(
-            self._load(f"Face2Emoji is ready: open {_address(sock)} (Ctrl+C stops it).", announce)
+        starting = asyncio.create_task(
+            self._start(f"Face2Emoji is ready: open {_address(sock)} (Ctrl+C stops it).", announce)
         )
         await self._server.serve(sockets=[sock])
-        loading.cancel()
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({starting})
+        if self._chats:
+            await self._chats.close()
         await self._service.close()
         with contextlib.suppress(asyncio.CancelledError):
-            await loading
+            await starting
 
     def stop(self) -> None:
         """Finish what is under way, then end `run`; may be called from any thread."""
         self._server.should_exit = True
 
-    async def _load(self, line: str, announce: Callable[[str], None]) -> None:
+    async def _start(self, line: str, announce: Callable[[str], None]) -> None:
         try:
             await self._service.load()
+            announce(line)
+            if self._chats:
+                await self._chats.work()
+                announce(await self._chats.listen())
         except BaseException:
             self.stop()
             raise
-        announce(line)
+
+
+async def work(settings: Settings, load: Callable[[], Reader], announce: Callable[[str], None] = say) -> None:
+    """Answer jobs that other processes take in, until a signal.
+
+    Raises:
+        NothingToDo: no chat platform is set up.
+        DatabaseUnavailable: it cannot be opened, or cannot be shared.
+        Face2EmojiError: the model could not be loaded, or a chat platform refuses us.
+    """
+    metrics = Metrics()
+    service = photo_service(settings, load, metrics)
+    if settings.telegram_bot_token is None:
+        raise NothingToDo
+    if settings.database_url.get_secret_value().startswith("sqlite"):
+        raise DatabaseUnavailable(DatabaseUnavailable.not_shared)
+    chats = Chats(settings, service, metrics)
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        await service.load()
+        await chats.work()
+        announce("Face2Emoji's worker is ready (Ctrl+C stops it).")
+        await ended.wait()
+    finally:
+        await chats.close()
+        await service.close()
+
+
+async def export_feedback(settings: Settings) -> None:
+    """Print the counts of feedback as CSV, for training.
+
+    Raises:
+        DatabaseUnavailable: it cannot be opened.
+    """
+    from bot.store import Store, open_database
+
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["given", "corrected", "model", "count"])
+    for row in await Store(open_database(settings.database_url.get_secret_value())).feedback():
+        writer.writerow([row.given, row.corrected, row.model, row.count])
 
 
 def _address(sock: socket.socket) -> str:
@@ -151,15 +298,32 @@ def _address(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+COMMANDS = {
+    "run": "serve the web page and the chat platforms that are set up (default)",
+    "worker": "only answer jobs, beside other processes on the same PostgreSQL",
+    "feedback": "print how often answers were confirmed or corrected, as CSV",
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 fine, 1 could not start, 2 wrong usage or settings."""
-    parser = argparse.ArgumentParser(prog="python -m bot", description="Face2Emoji: a photo in, an emoji out.")
-    parser.add_argument("command", nargs="?", choices=["run"], default="run", help="run: serve the web page (default)")
-    parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m bot",
+        description="Face2Emoji: a photo in, an emoji out.",
+        epilog="\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", choices=COMMANDS, default="run")
+    command = parser.parse_args(arguments).command
     try:
         settings = load_settings()
         configure_logs(settings.log_format, settings.log_level)
-        asyncio.run(Bot(settings, reader_loader(settings)).run(listen(settings.host, settings.port)))
+        if command == "run":
+            asyncio.run(Bot(settings, reader_loader(settings)).run(listen(settings.host, settings.port)))
+        elif command == "worker":
+            asyncio.run(work(settings, reader_loader(settings)))
+        else:
+            asyncio.run(export_feedback(settings))
     except Face2EmojiError as error:
         print(error.message, file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Literal
 
 import structlog
+
+
+_TOKEN = re.compile(r"\d{5,}:[\w-]{20,}")
+
+
+class _Discreet(structlog.stdlib.ProcessorFormatter):
+    """The last line of defence: Telegram's addresses contain the bot's token, and libraries like to quote addresses."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with tokens blackened."""
+        return _TOKEN.sub("<token>", super().format(record))
 
 
 def configure_logs(style: Literal["auto", "console", "json"], level: str) -> None:
@@ -24,14 +36,14 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Discreet(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # The libraries' everyday remarks are not ours to print.
-    for name in ("uvicorn", "asyncio"):
+    for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -38,6 +38,21 @@ class Metrics:
         )
         self.waiting = Gauge("face2emoji_waiting_photos", "Photos waiting for a free reader.", registry=registry)
         self.readers = Gauge("face2emoji_loaded_readers", "Readers loaded.", registry=registry)
+        self.jobs = Counter(
+            "face2emoji_jobs",
+            "Jobs ended, by platform and outcome: answered, silent, expired, refused or failed.",
+            ["platform", "outcome"],
+            registry=registry,
+        )
+        self.answer_seconds = Histogram(
+            "face2emoji_answer_seconds",
+            "From taking in a chat's photo to its answer.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "face2emoji_retries", "Calls to a platform that were tried again.", ["platform"], registry=registry
+        )
         self._registry = registry
 
     def exposition(self) -> bytes:

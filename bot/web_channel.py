@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,16 +81,25 @@ class WebChannel:
         max_bytes: the most one photo may have.
         timeout: seconds it may take to arrive.
         rate_limit: photos a second for each address; 0 for no limit.
+        routes: what chat platforms call.
     """
 
     def __init__(
-        self, service: PhotoService, metrics: Metrics, *, max_bytes: int, timeout: float, rate_limit: float
+        self,
+        service: PhotoService,
+        metrics: Metrics,
+        *,
+        max_bytes: int,
+        timeout: float,
+        rate_limit: float,
+        routes: Sequence[Route] = (),
     ) -> None:
         self._service = service
         self._metrics = metrics
         self._bodies = Bodies(max_bytes, timeout)
         self._rate_limit = RateLimit(rate_limit)
         self._static = StaticFiles(directory=_STATIC)
+        self._routes = routes
 
     def app(self) -> ASGIApp:
         """Return the ASGI application."""
@@ -102,10 +111,11 @@ class WebChannel:
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
+                *self._routes,
             ],
             exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
         )
-        return _Envelope(starlette, self._metrics)
+        return _Envelope(starlette, self._metrics, _paths(starlette))
 
     async def page(self, request: Request) -> Response:
         """Serve the page itself; its script and style come from ``/static``."""
@@ -147,6 +157,10 @@ class WebChannel:
         self._service.check()
 
 
+def _paths(app: Starlette) -> set[str]:
+    return {route.path for route in app.routes if isinstance(route, Route)}
+
+
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Await ``work``, but cancel it as soon as the client hangs up."""
     task = asyncio.ensure_future(work)
@@ -184,12 +198,13 @@ async def _unexpected_error(_request: Request, _cause: Exception) -> Response:
 class _Envelope:
     """Around every answer, errors included: the safety headers, the cache rule, the count."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]) -> None:
         self._app = app
         self._metrics = metrics
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _label(scope.get("path", ""))
+        path = self._label(scope.get("path", ""))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -201,9 +216,8 @@ class _Envelope:
 
         await self._app(scope, receive, send_with_headers)
 
-
-def _label(path: str) -> str:
-    """Return a path of ours, or "other": the metrics must not grow with what strangers ask for."""
-    if path.startswith("/static/"):
-        return "/static"
-    return path if path in ("/", "/api/read", "/healthz", "/readyz", "/metrics") else "other"
+    def _label(self, path: str) -> str:
+        """Return a path of ours, or "other": the metrics must not grow with what strangers ask for."""
+        if path.startswith("/static/"):
+            return "/static"
+        return path if path in self._paths else "other"

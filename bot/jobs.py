@@ -1,0 +1,474 @@
+"""The durable job of every chat platform: fetch -> read -> answer, once for each event, whatever dies in between.
+
+A platform's event becomes a `SelfieJob`, a few references and never pixels, and is stored before the platform is told
+"received". DBOS Transact keeps it, in SQLite or PostgreSQL, and starts it again after a crash. Its id is made of the
+event's, so an event that comes twice is the same job.
+
+Each part of an answer (a big emoji, then the details) is one recorded step, so that a job which starts again goes on
+behind the last part the platform took. What a face showed is recorded nowhere: after a crash the photo is read anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, Serializer, SetWorkflowID
+from filelock import FileLock, Timeout
+
+from bot.answers import Kind, Outcome
+from bot.errors import Busy, DatabaseUnavailable, NotReady
+from bot.metrics import Metrics
+from bot.photo_service import PhotoService
+from bot.store import Store, sqlite_path
+from inference import EmojiMap, Face2EmojiError, Reading
+
+log = structlog.get_logger(__name__)
+
+# One version for all releases: DBOS lets a process take up the jobs of its own version only, and ours must not wait for
+# a program that is gone. In return a job's fields and steps may only grow in ways that jobs already stored survive.
+JOB_VERSION = "1"
+QUEUE = "selfies"
+# Jobs at work in one process; most of that time is spent waiting for the platform.
+AT_ONCE = 32
+# A process whose last sign of life is older than this is dead to the others, and they take its jobs over.
+BEAT_SECONDS = 2
+LEASE_SECONDS = 15
+# The photos of an album are separate events, without a mark on the last one.
+ALBUM_SECONDS = 1.0
+# A crash while a job is at work may be the job's own doing: after so many it is given up.
+MOST_RECOVERIES = 20
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+# A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
+WIDE_ENOUGH = 96
+PURGE_SECONDS = 60.0
+
+_BEATS = sa.Table(
+    "face2emoji_workers",
+    sa.MetaData(),
+    sa.Column("worker", sa.String, primary_key=True),
+    sa.Column("seen", sa.DateTime(timezone=True), nullable=False),
+)
+
+
+class TryAgain(Exception):
+    """The platform could not be reached, or wants us to wait.
+
+    Attributes:
+        after: seconds the platform asked for.
+    """
+
+    def __init__(self, after: float = 0) -> None:
+        super().__init__(after)
+        self.after = after
+
+
+class Refused(Exception):
+    """The platform said no for good: blocked, deleted, no rights.
+
+    Attributes:
+        reason: the platform's own word for it, without names or texts.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRef:
+    """Where the platform keeps one photo.
+
+    Attributes:
+        kind: what was sent; of moving pictures it is the preview that is read.
+        files: the platform's ids of its renditions, the one to try first in front, larger ones behind.
+    """
+
+    kind: Kind
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfieJob:
+    """One post to answer. References only; it is stored as JSON.
+
+    Attributes:
+        platform: name of the channel.
+        event: unique among the events of that platform, the same when it is delivered again.
+        chat: where to answer.
+        message: what to answer.
+        sender: who posted it; empty where nobody did (a channel).
+        posted: when, in seconds since 1970.
+        thread: topic or thread inside the chat.
+        language: the sender's, as the platform names it.
+        quiet: answer with a reaction and nothing else.
+        photos: what was posted; empty for an album, whose photos follow one by one.
+    """
+
+    platform: str
+    event: str
+    chat: str
+    message: str
+    sender: str
+    posted: float
+    thread: str | None = None
+    language: str | None = None
+    quiet: bool = False
+    photos: tuple[PhotoRef, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The job's name in the database."""
+        return f"{self.platform}:{self.sender}:{self.chat}:{self.event}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SelfieJob:
+        """Read what another release may have stored: fields it did not have take their defaults."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        return cls(**{**known, "photos": _photos(data.get("photos", ()))})
+
+
+def _photos(data: Sequence[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
+    return tuple(PhotoRef(photo["kind"], tuple(photo["files"])) for photo in data)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a job's photos, in their order, and the version of the weights that read them."""
+
+    outcomes: tuple[Outcome, ...]
+    model: str
+
+
+class Channel(Protocol):
+    """What a job needs of its platform."""
+
+    @property
+    def platform(self) -> str:
+        """Its name in `SelfieJob.platform`."""
+
+    async def fetch(self, file: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            PhotoError: too large.
+            TryAgain, Refused: the platform's side.
+        """
+
+    def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
+        """Show the sender that something is going on, where that is the custom."""
+
+    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+        """Give one part of the answer, from 0 on; return whether another one follows.
+
+        Raises:
+            TryAgain, Refused: the platform's side.
+        """
+
+
+class _Json(Serializer):
+    """What DBOS stores for us: readable, and unlike its default, a pickle, unable to run code."""
+
+    def serialize(self, data: Any) -> str:
+        return json.dumps(data, default=repr)
+
+    def deserialize(self, serialized_data: str) -> Any:
+        return json.loads(serialized_data)
+
+    def name(self) -> str:
+        return "json"
+
+
+class Jobs:
+    """Stores jobs and works on them. One in a process, because DBOS is.
+
+    Args:
+        engine: the database, from `bot.store.open_database`.
+        service: reads the photos.
+        store: what chats changed on the emoji map.
+        emoji_map: the map they changed.
+        metrics: where outcomes go.
+        max_age: seconds after which an answer is of no use any more.
+        retention: seconds for which a finished job is remembered.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        service: PhotoService,
+        store: Store,
+        emoji_map: EmojiMap,
+        metrics: Metrics,
+        *,
+        max_age: float,
+        retention: float,
+    ) -> None:
+        self._engine = engine
+        self._service = service
+        self._store = store
+        self._emoji_map = emoji_map
+        self._metrics = metrics
+        self._max_age = max_age
+        self._retention = retention
+        self._channels: dict[str, Channel] = {}
+        self._at_work = 0
+        self._background: list[asyncio.Task[None]] = []
+        path = sqlite_path(engine)
+        self._lock = FileLock(f"{path}.lock") if path else None
+        # A SQLite file belongs to one process, so the next one takes up what the last one left. On PostgreSQL
+        # each process has a name of its own, and what it leaves is found by the others.
+        self._worker = "only" if path else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    def serve(self, channel: Channel) -> None:
+        """Take jobs of this channel; to be called before `start`."""
+        self._channels[channel.platform] = channel
+
+    async def start(self) -> None:
+        """Begin to work, first on what an earlier process left.
+
+        Raises:
+            DatabaseUnavailable: another process works on the same SQLite file.
+        """
+        self._own()
+        DBOS(
+            config={
+                "name": "face2emoji",
+                "system_database_engine": self._engine,
+                "application_version": JOB_VERSION,
+                "executor_id": self._worker,
+                "log_level": "ERROR",
+                "serializer": _Json(),
+            }
+        )
+
+        async def answer(data: dict[str, Any]) -> str:
+            return await self._answer(data)
+
+        self._workflow = DBOS.workflow(name="answer", max_recovery_attempts=MOST_RECOVERIES)(answer)
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=0.2, on_conflict="always_update"
+        )
+        self._every(PURGE_SECONDS, self.purge)
+        if self._lock is None:
+            await asyncio.to_thread(_BEATS.create, self._engine, checkfirst=True)
+            await self._beat()
+            self._every(BEAT_SECONDS, self._beat)
+
+    async def stop(self, seconds: int = 10) -> None:
+        """Finish what is at work; what takes longer stays stored, for the next process or another worker."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        # In a thread, because the jobs it waits for need this loop.
+        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=seconds, destroy_registry=True)
+        if self._lock is None:
+            await asyncio.to_thread(self._leave)
+        else:
+            self._lock.release()
+
+    async def submit(self, job: SelfieJob, album_photo: PhotoRef | None = None) -> None:
+        """Store a job; when this returns it is safe. A job that is already there stays as it is.
+
+        Args:
+            job: what to answer.
+            album_photo: for an album, whose events share their job's id: the photo that came with this event.
+        """
+        with SetWorkflowID(job.id):
+            if self._at_work < AT_ONCE:
+                await DBOS.start_workflow_async(self._workflow, job.to_json())  # here and now
+            else:
+                await DBOS.enqueue_workflow_async(QUEUE, self._workflow, job.to_json())  # whoever is free first
+        if album_photo:
+            await self._send_photo(job, album_photo)
+
+    async def join(self, job: SelfieJob, album_photo: PhotoRef) -> None:
+        """Add a photo to an album's job, if there is one."""
+        if await DBOS.get_workflow_status_async(job.id):
+            await self._send_photo(job, album_photo)
+
+    async def _send_photo(self, job: SelfieJob, photo: PhotoRef) -> None:
+        await DBOS.send_async(job.id, asdict(photo), topic="photo", idempotency_key=f"{job.id}:{job.message}")
+
+    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
+        """Erase the jobs of a sender or chat; those at work are waited for, up to 15 seconds.
+
+        Args:
+            belongs: told a job's sender and chat, says whether it is one of them.
+            platform: the channel's name.
+        """
+        end = time.monotonic() + 15
+        while True:
+            jobs = await DBOS.list_workflows_async(
+                workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
+            )
+            ours = [job for job in jobs if belongs(*job.workflow_id.split(":")[1:3])]
+            done = [job.workflow_id for job in ours if job.status not in ("PENDING", "ENQUEUED", "DELAYED")]
+            await DBOS.delete_workflows_async(done)
+            if len(done) == len(ours) or time.monotonic() > end:
+                break
+            await asyncio.sleep(0.5)
+        await asyncio.to_thread(self._overwrite)
+
+    async def purge(self) -> None:
+        """Erase finished jobs that are old enough."""
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self._retention))
+        while True:
+            jobs = await DBOS.list_workflows_async(
+                completed_before=before, limit=500, load_input=False, load_output=False
+            )
+            if not jobs:
+                break
+            await DBOS.delete_workflows_async([job.workflow_id for job in jobs])
+        await asyncio.to_thread(self._overwrite)
+
+    # The job itself
+
+    async def _answer(self, data: dict[str, Any]) -> str:
+        """Answer one post; the returned outcome is all that is recorded of it."""
+        job = SelfieJob.from_json(data)
+        photos = job.photos
+        if not photos:
+            await DBOS.sleep_async(ALBUM_SECONDS)
+            while (more := await DBOS.recv_async("photo", timeout_seconds=0)) is not None:
+                photos += _photos([more])
+        self._at_work += 1
+        try:
+            work = _Work(self, job, photos)
+            part = 0
+            while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
+                part += 1
+        finally:
+            self._at_work -= 1
+        return outcome
+
+    # Living and dying
+
+    def _own(self) -> None:
+        if self._lock is None:
+            return
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            place = Path(self._lock.lock_file).with_suffix("")
+            raise DatabaseUnavailable(DatabaseUnavailable.taken.format(place=place)) from error
+
+    def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+        async def forever() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except Exception as error:
+                    log.warning("database_trouble", kind=type(error).__name__)
+
+        self._background.append(asyncio.create_task(forever()))
+
+    async def _beat(self) -> None:
+        """Show that we live, and take over the jobs of those who do not."""
+        dead = await asyncio.to_thread(self._exchange)
+        if dead:
+            log.warning("taking_over", workers=len(dead))
+            # The one call of DBOS that is safe when two survivors make it at once; it has no public name yet.
+            await asyncio.to_thread(DBOS._recover_pending_workflows, dead)
+
+    def _exchange(self) -> list[str]:
+        alive_since = sa.func.now() - sa.text(f"interval '{LEASE_SECONDS} seconds'")
+        with self._engine.begin() as connection:
+            if not connection.execute(
+                sa.update(_BEATS).where(_BEATS.c.worker == self._worker).values(seen=sa.func.now())
+            ).rowcount:
+                connection.execute(sa.insert(_BEATS).values(worker=self._worker, seen=sa.func.now()))
+            alive = set(connection.execute(sa.select(_BEATS.c.worker).where(_BEATS.c.seen > alive_since)).scalars())
+            connection.execute(sa.delete(_BEATS).where(_BEATS.c.seen <= alive_since))
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return sorted({str(job.executor_id) for job in pending} - alive)
+
+    def _leave(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_BEATS).where(_BEATS.c.worker == self._worker))
+
+    def _overwrite(self) -> None:
+        """SQLite keeps deleted rows readable in its journal until that is emptied."""
+        if self._lock is not None:
+            with self._engine.connect() as connection:
+                connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+
+class _Work:
+    """A job in the hands of this process: what was read is kept here, in memory, between the parts of the answer."""
+
+    def __init__(self, jobs: Jobs, job: SelfieJob, photos: Sequence[PhotoRef]) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._photos = photos
+        self._channel = jobs._channels[job.platform]
+        self._result: Result | None = None
+
+    async def answer(self, part: int) -> str:
+        """Do one part, as often as it takes; return "more" or the job's outcome."""
+        job = self._job
+        wait = FIRST_WAIT
+        while True:
+            if part == 0 and time.time() - job.posted > self._jobs._max_age:
+                return self._count("expired")
+            try:
+                async with nullcontext() if part else self._channel.working(job):
+                    result = self._result = self._result or await self._read()
+                    if await self._channel.send(job, result, part):
+                        return "more"
+                return self._count("answered")
+            except TryAgain as error:
+                self._jobs._metrics.retries.labels(job.platform).inc()
+                await asyncio.sleep(max(wait, error.after))
+                wait = min(2 * wait, LONGEST_WAIT)
+            except Refused as error:
+                log.info("refused_by_platform", platform=job.platform, reason=error.reason)
+                return self._count("refused")
+            except Exception as error:
+                # Kind and place only: a library's message may quote an address or the photo.
+                where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+                log.error("job_failed", platform=job.platform, kind=type(error).__name__, where=where)
+                return self._count("failed")
+
+    async def _read(self) -> Result:
+        outcomes = [Outcome(photo.kind, await self._read_photo(photo)) for photo in self._photos]
+        return Result(tuple(outcomes), self._jobs._service.model)
+
+    async def _read_photo(self, photo: PhotoRef) -> Reading | Face2EmojiError:
+        reading: Reading | None = None
+        try:
+            for file in photo.files:
+                reading = await self._jobs._service.read(await self._channel.fetch(file), patient=True)
+                if len(reading.faces) == 1 and reading.faces[0].box.right - reading.faces[0].box.left >= WIDE_ENOUGH:
+                    break
+        except (Busy, NotReady) as error:
+            raise TryAgain(error.retry_after or 0) from error
+        except Face2EmojiError as error:
+            if reading is None:
+                return error
+        assert reading is not None  # noqa: S101 - a photo has at least one file
+        changes = (await self._jobs._store.chat(self._job.platform, self._job.chat)).changes
+        return self._jobs._emoji_map.changed(changes).apply(reading) if changes else reading
+
+    def _count(self, outcome: str) -> str:
+        self._jobs._metrics.jobs.labels(self._job.platform, outcome).inc()
+        if outcome == "answered":
+            self._jobs._metrics.answer_seconds.observe(max(0.0, time.time() - self._job.posted))
+        return outcome

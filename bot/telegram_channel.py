@@ -1,0 +1,494 @@
+"""Telegram: its updates -> jobs, a job's result -> reaction or messages. Commands and buttons are in `telegram_commands`.
+
+An update is confirmed only after what it asks for is stored: by the offset of the next getUpdates when polling, by
+the 200 of a webhook. python-telegram-bot's own Updater and Application confirm before they process, hence the bare bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import time
+import warnings
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+# Durations as timedelta, as all coming releases have them; without it every duration warns.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from telegram import (
+    Chat,
+    Message,
+    MessageEntity,
+    ReactionTypeEmoji,
+    ReplyParameters,
+    Update,
+    User,
+)
+from telegram.constants import ChatAction, ChatType, UpdateType
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import AIORateLimiter, ExtBot
+from telegram.request import HTTPXRequest
+from telegram.warnings import PTBUserWarning
+
+from bot import answers
+from bot.answers import Kind
+from bot.errors import TOO_MANY_BYTES, FileUnavailable, PlatformRefused
+from bot.jobs import Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.photo_service import PhotoService
+from bot.phrases import phrases
+from bot.store import Store
+from bot.telegram_commands import PLATFORM, Commands, keyboard
+from inference import EmojiMap, ImageTooLarge
+
+log = structlog.get_logger(__name__)
+
+WEBHOOK_PATH = "/telegram/webhook"
+WANTED = [UpdateType.MESSAGE, UpdateType.CHANNEL_POST, UpdateType.CALLBACK_QUERY]
+# What Telegram hands out to bots; a server of one's own may hand out more, and our own limits then decide.
+MAX_DOWNLOAD = 20_000_000
+# Of a photo's renditions the first whose short side has this many pixels holds a selfie's face in full.
+SELFIE_SIDE = 600
+POLL_SECONDS = 50
+LONGEST_PAUSE = 30.0
+# For this long a command may hold back the confirmation of its update; then it goes on by itself.
+COMMAND_SECONDS = 5.0
+REACTIONS_KEPT = 600.0
+TYPING_SECONDS = 4.5
+GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
+
+
+class _Limiter(AIORateLimiter):
+    """Telegram limits messages; the notice "typing" is none, and must not take a message's turn."""
+
+    async def process_request(
+        self, callback: Any, args: Any, kwargs: Any, endpoint: str, data: Any, rate_limit_args: int | None
+    ) -> Any:
+        """Send the request in its turn."""
+        if endpoint == "sendChatAction":
+            return await callback(*args, **kwargs)
+        return await super().process_request(callback, args, kwargs, endpoint, data, rate_limit_args)
+
+
+class TelegramChannel:
+    """One bot of Telegram.
+
+    Args:
+        token: from @BotFather.
+        server: address of the Bot API server.
+        jobs: where photos go.
+        store: chats' settings and feedback counts.
+        emoji_map: the map that chats may change for themselves.
+        service: knows the version of the weights.
+        max_bytes: the most one photo may have.
+        retention: seconds for which a finished job is remembered; told to those who ask for it.
+    """
+
+    platform = PLATFORM
+
+    def __init__(
+        self,
+        token: str,
+        server: str,
+        jobs: Jobs,
+        store: Store,
+        emoji_map: EmojiMap,
+        service: PhotoService,
+        *,
+        max_bytes: int,
+        retention: float,
+    ) -> None:
+        self.bot: ExtBot[int] = ExtBot(
+            token,
+            base_url=f"{server}/bot",
+            base_file_url=f"{server}/file/bot",
+            request=HTTPXRequest(connection_pool_size=256, pool_timeout=10, read_timeout=20),
+            get_updates_request=HTTPXRequest(connection_pool_size=4),
+            rate_limiter=_Limiter(max_retries=3),
+        )
+        self._jobs = jobs
+        self._store = store
+        self._max_bytes = min(max_bytes, MAX_DOWNLOAD) if server == "https://api.telegram.org" else max_bytes
+        self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
+        self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
+        self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._polling: asyncio.Task[None] | None = None
+
+    # Starting and stopping
+
+    async def connect(self) -> None:
+        """Ask Telegram who we are, for as long as it takes to reach it.
+
+        Raises:
+            PlatformRefused: Telegram does not know the token.
+        """
+        pause = 1.0
+        while True:
+            try:
+                await self.bot.initialize()
+                return
+            except InvalidToken as error:
+                raise PlatformRefused from error
+            except TelegramError as error:
+                log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
+                await asyncio.sleep(_pause_asked(error) or pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def listen(self, public_url: str | None) -> None:
+        """Begin to take updates: from the webhook at this address, or by asking for them.
+
+        Raises:
+            PlatformRefused: Telegram does not take the webhook's address.
+        """
+        self._spawn(self._commands.announce())
+        if public_url:
+            await self._set_webhook(public_url)
+        else:
+            self._polling = asyncio.create_task(self._poll())
+
+    async def close(self) -> None:
+        """Take no more updates and end what commands still do; jobs at work are not ended here."""
+        if self._polling:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=COMMAND_SECONDS)
+
+    async def disconnect(self) -> None:
+        """Close the connections; to be called when no job is at work any more."""
+        await self.bot.shutdown()
+
+    # Taking updates
+
+    def routes(self) -> list[Route]:
+        """Return the webhook's route."""
+        return [Route(WEBHOOK_PATH, self.webhook, methods=["POST"])]
+
+    async def webhook(self, request: Request) -> Response:
+        """Take one update from Telegram; 200 says that it is stored."""
+        if not hmac.compare_digest(request.headers.get("x-telegram-bot-api-secret-token", ""), self._secret):
+            return PlainTextResponse("This address is Telegram's.", 403)
+        try:
+            update = Update.de_json(json.loads(await request.body()), self.bot)
+        except Exception as error:
+            log.warning("update_not_understood", kind=type(error).__name__)
+            return PlainTextResponse("not understood")  # with 200: the same again would not help
+        try:
+            await self.receive(update)
+        except Exception as error:
+            log.error("update_not_stored", kind=type(error).__name__)
+            return PlainTextResponse("try again", 503)
+        return PlainTextResponse("stored")
+
+    async def _set_webhook(self, public_url: str) -> None:
+        pause = 1.0
+        while True:
+            try:
+                await self.bot.set_webhook(public_url + WEBHOOK_PATH, secret_token=self._secret, allowed_updates=WANTED)
+                log.info("telegram_webhook_set")
+                return
+            except BadRequest as error:
+                raise PlatformRefused(PlatformRefused.webhook.format(url=public_url, reason=error.message)) from error
+            except TelegramError as error:
+                log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
+                await asyncio.sleep(_pause_asked(error) or pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _poll(self) -> None:
+        offset: int | None = None
+        pause = 0.5
+        webhook_gone = False
+        while True:
+            try:
+                if not webhook_gone:
+                    await self.bot.delete_webhook()  # with one set, getUpdates is refused; what waits there is kept
+                    webhook_gone = True
+                for number, update in await self._updates(offset):
+                    if update:
+                        await self.receive(update)
+                    offset = number + 1
+                pause = 0.5
+            except Conflict:
+                webhook_gone = False
+                log.error("telegram_conflict", help=PlatformRefused.conflict)
+                await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
+            except Exception as error:
+                log.warning("telegram_polling", kind=type(error).__name__, again_in=pause)
+                await asyncio.sleep(_pause_asked(error) or pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _updates(self, offset: int | None) -> list[tuple[int, Update | None]]:
+        """Ask for updates, each by itself: one that the library does not understand must not hold back the others."""
+        arguments = {"offset": offset, "timeout": POLL_SECONDS, "allowed_updates": WANTED}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PTBUserWarning)  # it would rather see get_updates, which takes all or none
+            found: list[dict[str, Any]] = await self.bot.do_api_request(
+                "getUpdates",
+                {name: value for name, value in arguments.items() if value is not None},
+                read_timeout=POLL_SECONDS + 10,
+            )
+        updates: list[tuple[int, Update | None]] = []
+        for data in found:
+            try:
+                updates.append((data["update_id"], Update.de_json(data, self.bot)))
+            except Exception as error:
+                log.warning("update_not_understood", kind=type(error).__name__)
+                updates.append((data["update_id"], None))
+        return updates
+
+    async def receive(self, update: Update) -> None:
+        """Store what an update asks for; when this returns, it may be confirmed.
+
+        Raises:
+            Exception: the database's; the update must come again.
+        """
+        message = update.message or update.channel_post
+        if update.callback_query:
+            await self._soon(self._commands.press(update.callback_query))
+        elif message is None or self._is_foreign(message):
+            pass
+        elif message.migrate_to_chat_id:
+            await self._store.move_chat(PLATFORM, str(message.chat_id), str(message.migrate_to_chat_id))
+        elif command := self._commands.parse(message):
+            if command.name == "emoji":
+                await self._asked(update, message, message.reply_to_message or message)
+            else:
+                await self._soon(self._commands.run(command, message))
+        elif message.chat.type == ChatType.PRIVATE:
+            await self._private(update, message)
+        elif self._is_mentioned(message):
+            await self._asked(update, message, message if photo_of(message) else message.reply_to_message)
+        else:
+            await self._overheard(update, message)
+
+    async def _private(self, update: Update, message: Message) -> None:
+        if photo := photo_of(message):
+            await self._submit(update, message, message, photo)
+        elif message.effective_attachment or message.text:  # and not "pinned a message" or the like
+            await self._soon(self._commands.explain(message))
+
+    async def _asked(self, update: Update, asking: Message, target: Message | None) -> None:
+        """Somebody wants to know about this very photo."""
+        if target and (photo := photo_of(target)):
+            await self._submit(update, asking, target, photo)
+        else:
+            await self._soon(self._commands.explain_emoji(asking))
+
+    async def _overheard(self, update: Update, message: Message) -> None:
+        """Answer a photo of a group that nobody asked about, if the group wants that."""
+        photo = photo_of(message)
+        if photo is None or photo.kind not in ("photo", "document") or message.has_media_spoiler:
+            return
+        if message.is_automatic_forward or message.chat.type == ChatType.CHANNEL:
+            return
+        if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
+            await self._submit(update, message, message, photo)
+        elif message.media_group_id:  # its caption, on another photo, may have asked
+            await self._jobs.join(self._job(update, message, message), photo)
+
+    async def _submit(self, update: Update, asking: Message, target: Message, photo: PhotoRef) -> None:
+        job = self._job(update, asking, target, photo)
+        await self._jobs.submit(job, None if job.photos else photo)
+
+    def _job(self, update: Update, asking: Message, target: Message, photo: PhotoRef | None = None) -> SelfieJob:
+        is_album = bool(asking.media_group_id)
+        return SelfieJob(
+            platform=PLATFORM,
+            event=f"album-{asking.media_group_id}" if is_album else str(update.update_id),
+            chat=str(target.chat_id),
+            message=str(target.message_id),
+            sender=str(asking.from_user.id) if asking.from_user else "",
+            posted=asking.date.timestamp(),
+            thread=str(target.message_thread_id) if target.is_topic_message else None,
+            language=asking.from_user.language_code if asking.from_user else None,
+            quiet=target.chat.type in GROUPS,
+            photos=() if is_album or not photo else (photo,),
+        )
+
+    def _is_foreign(self, message: Message) -> bool:
+        """Tell other bots' posts and our own answers from people's; anonymous admins and channels count as people."""
+        origin = getattr(message.forward_origin, "sender_user", None)
+        from_bot = bool(message.from_user and message.from_user.is_bot and not message.sender_chat)
+        return from_bot or (origin is not None and origin.id == self.bot.id) or self._is_self(message.via_bot)
+
+    def _is_self(self, user: User | None) -> bool:
+        return user is not None and user.id == self.bot.id
+
+    def _is_mentioned(self, message: Message) -> bool:
+        kinds: list[str | None] = [MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
+        found = {**message.parse_entities(kinds), **message.parse_caption_entities(kinds)}
+        name = f"@{self.bot.username}".lower()
+        return any(text.lower() == name or self._is_self(entity.user) for entity, text in found.items())
+
+    async def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a command end before its update is confirmed, unless that would make the others wait."""
+        await asyncio.wait({self._spawn(work)}, timeout=COMMAND_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:
+                log.warning("command_failed", kind=type(error).__name__)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Answering jobs
+
+    async def fetch(self, file: str) -> bytes:
+        """Return a file's bytes; see `bot.jobs.Channel`."""
+        with _platform_errors():
+            try:
+                found = await self.bot.get_file(file)
+            except BadRequest as error:
+                if "too big" in error.message:
+                    raise self._too_large() from error
+                raise FileUnavailable from error
+            if (found.file_size or 0) > self._max_bytes:
+                raise self._too_large()
+            try:
+                return bytes(await found.download_as_bytearray())
+            except InvalidToken as error:  # 404: the address has run out; the next try asks for a new one
+                raise TryAgain from error
+
+    def _too_large(self) -> ImageTooLarge:
+        return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes / 1e6:.0f} MB"))
+
+    @asynccontextmanager
+    async def working(self, job: SelfieJob) -> AsyncIterator[None]:
+        """Show "typing" in a private chat until the answer is there."""
+        if job.quiet:
+            yield
+            return
+
+        async def typing() -> None:
+            while True:
+                with suppress(TelegramError):
+                    await self.bot.send_chat_action(job.chat, ChatAction.TYPING, message_thread_id=_thread(job))
+                await asyncio.sleep(TYPING_SECONDS)
+
+        task = asyncio.create_task(typing())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+        """Give one part of the answer; see `bot.jobs.Channel`."""
+        with _platform_errors():
+            if job.quiet:
+                await self._react(job, result)
+                return False
+            messages = answers.answer(result.outcomes, phrases(job.language), result.model)
+            if part < len(messages):
+                message = messages[part]
+                await self.bot.send_message(
+                    job.chat,
+                    message.text,
+                    message_thread_id=_thread(job),
+                    reply_parameters=_reply_to(job) if part == 0 else None,
+                    reply_markup=keyboard(message.rows),
+                )
+            return part + 1 < len(messages)
+
+    async def _react(self, job: SelfieJob, result: Result) -> None:
+        emoji = answers.reaction(result.outcomes)
+        if emoji is None:
+            return
+        if reaction := answers.nearest(emoji, await self._allowed(job.chat)):
+            try:
+                # Always wrapped: a bare string outside the library's list would become the id of a custom emoji.
+                await self.bot.set_message_reaction(job.chat, int(job.message), [ReactionTypeEmoji(reaction)])
+                return
+            except BadRequest as error:
+                if "REACTION" not in error.message.upper():
+                    raise
+                self._reactions.pop(job.chat, None)  # the chat's rules have changed
+        await self.bot.send_message(
+            job.chat,
+            emoji.character,
+            message_thread_id=_thread(job),
+            reply_parameters=_reply_to(job),
+            disable_notification=True,
+        )
+
+    async def _allowed(self, chat: str) -> frozenset[str] | None:
+        """Return the reactions a chat allows, None for all."""
+        until, allowed = self._reactions.get(chat, (0.0, None))
+        if until < time.monotonic():
+            available = (await self.bot.get_chat(chat)).available_reactions
+            allowed = (
+                None if available is None else frozenset(r.emoji for r in available if isinstance(r, ReactionTypeEmoji))
+            )
+            self._reactions[chat] = (time.monotonic() + REACTIONS_KEPT, allowed)
+        return allowed
+
+
+def photo_of(message: Message) -> PhotoRef | None:
+    """Return the picture in a message, of moving ones the preview; None when there is none to read."""
+
+    def preview(kind: Kind, thumbnail: Any) -> PhotoRef | None:
+        return PhotoRef(kind, (thumbnail.file_id,)) if thumbnail else None
+
+    if message.photo:
+        sizes = sorted(message.photo, key=lambda size: size.width * size.height)
+        first = next((size for size in sizes if min(size.width, size.height) >= SELFIE_SIDE), sizes[-1])
+        return PhotoRef("photo", tuple(dict.fromkeys((first.file_id, sizes[-1].file_id))))
+    if message.animation:
+        return preview("gif", message.animation.thumbnail)
+    if message.document and (message.document.mime_type or "").startswith("image/"):
+        return PhotoRef("document", (message.document.file_id,))
+    if message.sticker and not (message.sticker.is_animated or message.sticker.is_video):
+        return PhotoRef("sticker", (message.sticker.file_id,))
+    if message.video_note:
+        return preview("video_note", message.video_note.thumbnail)
+    if message.video:
+        return preview("video", message.video.thumbnail)
+    return None
+
+
+def _thread(job: SelfieJob) -> int | None:
+    return int(job.thread) if job.thread else None
+
+
+def _reply_to(job: SelfieJob) -> ReplyParameters:
+    return ReplyParameters(int(job.message), allow_sending_without_reply=True)
+
+
+def _pause_asked(error: Exception) -> float:
+    return error._retry_after.total_seconds() if isinstance(error, RetryAfter) else 0
+
+
+@contextmanager
+def _platform_errors() -> Iterator[None]:
+    """Sort Telegram's errors into those that pass and those that stay."""
+    try:
+        yield
+    except RetryAfter as error:
+        raise TryAgain(_pause_asked(error)) from error
+    except (BadRequest, Forbidden) as error:
+        raise Refused(error.message) from error
+    except (InvalidToken, NetworkError) as error:  # a token may be mended; the job waits for it
+        raise TryAgain from error
+    except TelegramError as error:
+        raise Refused(type(error).__name__) from error

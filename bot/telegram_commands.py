@@ -1,0 +1,256 @@
+"""Telegram's commands and buttons: what people say to the bot beside photos."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from telegram import (
+    BotCommand,
+    CallbackQuery,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+)
+from telegram.constants import ChatMemberStatus, ChatType
+from telegram.error import BadRequest, TelegramError
+from telegram.ext import ExtBot
+
+from bot import answers
+from bot.answers import Button
+from bot.jobs import Jobs
+from bot.photo_service import PhotoService
+from bot.phrases import COMMANDS, LANGUAGES, Phrases, phrases
+from bot.store import Chat, Store
+from inference import EmojiMap, EmojiMapError
+
+log = structlog.get_logger(__name__)
+
+PLATFORM = "telegram"
+ADMINS = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One of `bot.phrases.COMMANDS` and the words behind it."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+class Commands:
+    """Carries out commands and presses of buttons.
+
+    Args:
+        bot: the connected bot.
+        jobs: forgets.
+        store: chats' settings and feedback counts.
+        emoji_map: the map that chats may change for themselves.
+        service: knows the version of the weights.
+        retention: seconds for which a finished job is remembered.
+    """
+
+    def __init__(
+        self,
+        bot: ExtBot[int],
+        jobs: Jobs,
+        store: Store,
+        emoji_map: EmojiMap,
+        service: PhotoService,
+        *,
+        retention: float,
+    ) -> None:
+        self._bot = bot
+        self._jobs = jobs
+        self._store = store
+        self._emoji_map = emoji_map
+        self._service = service
+        self._retention = retention
+        self._actions: dict[str, Callable[[Command, Message, Phrases], Awaitable[str]]] = {
+            "start": self._start,
+            "help": self._help,
+            "auto": self._auto,
+            "map": self._map,
+            "privacy": self._privacy,
+            "forget": self._forget,
+            "status": self._status,
+        }
+
+    async def announce(self) -> None:
+        """Put the commands into Telegram's menu, in every language."""
+        for code, language in {"": phrases(None), **LANGUAGES}.items():
+            menu = [BotCommand(name, line) for name, line in language.commands.items()]
+            await self._bot.set_my_commands(menu, language_code=code or None)
+
+    def parse(self, message: Message) -> Command | None:
+        """Return the command a message begins with, unless it is another bot's or nobody's."""
+        text, entities = message.text or message.caption or "", message.entities or message.caption_entities
+        first = entities[0] if entities else None
+        if first is None or first.type != MessageEntity.BOT_COMMAND or first.offset != 0:
+            return None
+        name, _, addressee = text[1 : first.length].lower().partition("@")
+        if name not in COMMANDS or addressee not in ("", self._bot.username.lower()):
+            return None
+        return Command(name, tuple(text[first.length :].split()))
+
+    async def run(self, command: Command, message: Message) -> None:
+        """Carry out any command but /emoji, whose answer is a job's."""
+        language = _language(message)
+        try:
+            text = await self._actions[command.name](command, message, language)
+        except TelegramError:
+            raise
+        except Exception as error:
+            log.error("command_failed", command=command.name, kind=type(error).__name__)
+            text = language.failed
+        await self._reply(message, text)
+
+    async def explain(self, message: Message) -> None:
+        """Answer what is no photo, in a private chat."""
+        language = _language(message)
+        await self._reply(message, language.animated_sticker if message.sticker else language.not_a_photo)
+
+    async def explain_emoji(self, message: Message) -> None:
+        """Answer /emoji that points at nothing."""
+        await self._reply(message, _language(message).emoji_needs_photo)
+
+    async def press(self, query: CallbackQuery) -> None:
+        """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
+        language = phrases(query.from_user.language_code)
+        notice = None
+        message = query.message
+        try:
+            press = answers.press(query.data or "", language)
+            if message is None:
+                notice = language.already_counted
+            elif press.rows:
+                await self._bot.edit_message_reply_markup(
+                    message.chat.id, message.message_id, reply_markup=keyboard(press.rows)
+                )
+            else:
+                await self._bot.edit_message_reply_markup(message.chat.id, message.message_id, reply_markup=None)
+                for given, corrected in press.counts:
+                    await self._store.count(given, corrected, press.model)
+                notice = language.thanks
+        except ValueError:  # forged, or of a release long ago
+            notice = language.already_counted
+        except BadRequest as error:
+            if "not modified" not in error.message:
+                raise
+            notice = language.already_counted
+        await self._bot.answer_callback_query(query.id, notice)
+
+    async def _start(self, _command: Command, _message: Message, language: Phrases) -> str:
+        return language.start.format(bot=self._bot.username)
+
+    async def _help(self, _command: Command, _message: Message, language: Phrases) -> str:
+        return language.help.format(bot=self._bot.username)
+
+    async def _privacy(self, _command: Command, _message: Message, language: Phrases) -> str:
+        return language.privacy.format(hours=f"{self._retention / 3600:g}")
+
+    async def _auto(self, command: Command, message: Message, language: Phrases) -> str:
+        if message.chat.type == ChatType.PRIVATE:
+            return language.groups_only
+        chat = await self._store.chat(PLATFORM, str(message.chat_id))
+        if command.words and (wanted := command.words[0].lower()) in ("on", "off"):
+            if not await self._is_admin(message):
+                return language.admins_only
+            chat = replace(chat, auto=wanted == "on")
+            await self._store.save_chat(PLATFORM, str(message.chat_id), chat)
+        if not chat.auto:
+            return language.auto_off.format(bot=self._bot.username)
+        lines = [language.auto_on] + ([] if await self._sees_photos(message) else [language.auto_blind])
+        return "\n\n".join(lines).format(bot=self._bot.username)
+
+    async def _map(self, command: Command, message: Message, language: Phrases) -> str:
+        chat = await self._store.chat(PLATFORM, str(message.chat_id))
+        if not command.words:
+            return answers.map_list(self._emoji_map.changed(chat.changes), language)
+        if not await self._is_admin(message):
+            return language.admins_only
+        first, *rest = command.words
+        if first.lower() == "reset":
+            await self._save_changes(message, chat, {})
+            return language.map_reset
+        expression = language.expression_of(first)
+        if expression is None:
+            known = ", ".join(language.expressions.values())
+            return language.unknown_expression.format(expressions=known)
+        changes = {**chat.changes, expression: "".join(rest)}
+        try:
+            emoji = self._emoji_map.changed(changes).steps[expression][0].emoji
+        except EmojiMapError:
+            return language.not_an_emoji
+        await self._save_changes(message, chat, changes)
+        lines = [language.map_done.format(expression=language.expressions[expression], emoji=emoji.character)]
+        if answers.plain(emoji.character) != emoji.telegram:
+            lines.append(language.map_reaction.format(reaction=emoji.telegram))
+        return " ".join(lines)
+
+    async def _save_changes(self, message: Message, chat: Chat, changes: dict[str, str]) -> None:
+        await self._store.save_chat(PLATFORM, str(message.chat_id), replace(chat, changes=changes))
+
+    async def _forget(self, _command: Command, message: Message, language: Phrases) -> str:
+        here, asker = str(message.chat_id), str(message.from_user.id) if message.from_user else ""
+        is_private = message.chat.type == ChatType.PRIVATE
+        is_admin = await self._is_admin(message)
+        if is_admin:
+            await self._store.save_chat(PLATFORM, here, Chat())
+            await self._jobs.forget(lambda sender, chat: chat == here, PLATFORM)
+        if is_private or not is_admin:
+            await self._jobs.forget(lambda sender, chat: sender == asker, PLATFORM)
+        if is_private:
+            return language.forgot_private
+        return language.forgot_group if is_admin else language.forgot_member
+
+    async def _status(self, _command: Command, message: Message, language: Phrases) -> str:
+        chat = await self._store.chat(PLATFORM, str(message.chat_id))
+        lines = []
+        if message.chat.type != ChatType.PRIVATE:
+            lines.append((language.auto_on if chat.auto else language.auto_off).format(bot=self._bot.username))
+        changes = ", ".join(f"{language.expressions[name]} {emoji}" for name, emoji in chat.changes.items())
+        lines.append(language.map_changed.format(changes=changes) if changes else language.map_unchanged)
+        lines.append(language.model_version.format(model=self._service.model))
+        return "\n\n".join(lines)
+
+    async def _is_admin(self, message: Message) -> bool:
+        """Say whether the sender may change the chat's settings: everybody in private, admins in groups."""
+        if message.chat.type in (ChatType.PRIVATE, ChatType.CHANNEL):
+            return True  # only admins post in a channel
+        if message.sender_chat:  # anonymous admins post as the group itself
+            return message.sender_chat.id == message.chat_id
+        if message.from_user is None:
+            return False
+        member = await self._bot.get_chat_member(message.chat_id, message.from_user.id)
+        return member.status in ADMINS
+
+    async def _sees_photos(self, message: Message) -> bool:
+        """Say whether Telegram shows us the photos of this group."""
+        if self._bot.bot.can_read_all_group_messages or message.chat.type == ChatType.CHANNEL:
+            return True
+        return (await self._bot.get_chat_member(message.chat_id, self._bot.id)).status in ADMINS
+
+    async def _reply(self, message: Message, text: str) -> None:
+        await self._bot.send_message(
+            message.chat_id,
+            text,
+            message_thread_id=message.message_thread_id if message.is_topic_message else None,
+            reply_parameters=ReplyParameters(message.message_id, allow_sending_without_reply=True),
+        )
+
+
+def keyboard(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup | None:
+    """Return Telegram's form of some rows of buttons."""
+    if not rows:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in rows]
+    )
+
+
+def _language(message: Message) -> Phrases:
+    return phrases(message.from_user.language_code if message.from_user else None)
