@@ -36,9 +36,7 @@ def reader_seconds() -> float:
 
 def bot_figures() -> tuple[float, float, float]:
     """Return of a fresh bot: seconds until /readyz says yes, then resident and peak resident memory in MB."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "FACE2EMOJI_PORT": str(port), "FACE2EMOJI_HOST": "127.0.0.1"}
     started = time.perf_counter()
     bot = subprocess.Popen([sys.executable, "-m", "bot"], env=environment, stdout=subprocess.DEVNULL)
@@ -56,6 +54,13 @@ def bot_figures() -> tuple[float, float, float]:
     finally:
         bot.terminate()
         bot.wait(30)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _ready(address: str) -> bool:
