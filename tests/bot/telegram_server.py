@@ -20,6 +20,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 from urllib.parse import parse_qsl, urlsplit
@@ -39,6 +40,7 @@ from tests.bot.telegram_shapes import (
 )
 from tests.bot.telegram_world import BOT_ID, TOKEN, Chat, World, administrators, content_of, member, person
 
+ROOT = Path(__file__).parents[2]
 MOST_BYTES = 20 << 20
 RECEIVE = Callable[[], Awaitable[Any]]
 SEND = Callable[[Any], Awaitable[None]]
@@ -129,6 +131,17 @@ class Violation:
     method: str
     problem: str
     parameters: Json
+
+
+@dataclass
+class Pushed:
+    """An update as it came into being, and the message it is about."""
+
+    update_id: int
+    chat_id: int
+    message_id: int | None
+    at: float
+    clock: float
 
 
 @dataclass
@@ -225,6 +238,7 @@ class TelegramServer(World):
         self.token = token
         self.allow_http_webhook = allow_http_webhook
         self.limits = limits
+        self.reroute = ""
         self._methods = {
             name: getattr(self, "_" + re.sub("([A-Z])", r"_\1", name).lower())
             for name in METHODS
@@ -281,6 +295,7 @@ class TelegramServer(World):
             self.reactions: dict[tuple[int, int], str] = {}
             self.reaction_log: list[Reacted] = []
             self.violations: list[Violation] = []
+            self.pushed: list[Pushed] = []
             self.deliveries: list[Delivery] = []
             self.confirmed: list[int] = []
             self.unwanted: list[int] = []
@@ -350,10 +365,11 @@ class TelegramServer(World):
             if kind not in self._allowed:
                 self.unwanted.append(update_id)
                 return update_id
+            about = update[kind].get("message", update[kind])
+            place, number = about["chat"]["id"], about.get("message_id")
+            self.pushed.append(Pushed(update_id, place, number, time.time(), time.monotonic()))
             self._updates[update_id] = json.dumps({"update_id": update_id, **update}).encode()
-            inner = update[kind]
-            place = inner.get("chat") or inner.get("message", inner["from"]).get("chat", inner["from"])
-            self._places[update_id] = place["id"]
+            self._places[update_id] = place
             self._pending[update_id] = None
         self._soon(self._wake)
         return update_id
@@ -386,12 +402,22 @@ class TelegramServer(World):
         with self.lock:
             self._faults = [fault for fault in self._faults if method is not None and fault.method != method]
 
-    def configure(self, *, can_read_all_group_messages: bool | None = None, limits: bool | None = None) -> None:
-        """Change the bot's privacy mode, as BotFather does, or enforce Telegram's rate limits."""
+    def configure(
+        self,
+        *,
+        can_read_all_group_messages: bool | None = None,
+        limits: bool | None = None,
+        reroute: str | None = None,
+    ) -> None:
+        """Change the bot's privacy mode, as BotFather does; enforce Telegram's rate limits; or say where the host of
+        every webhook really is, such as `http://127.0.0.1:8000`: a proxy in front of the bot ends its https.
+        """
         if can_read_all_group_messages is not None:
             self.can_read_all_group_messages = can_read_all_group_messages
         if limits is not None:
             self.limits = limits
+        if reroute is not None:
+            self.reroute = reroute
 
     def state(self, *parts: str) -> Json:
         """All records as JSON has them, or those named."""
@@ -406,6 +432,7 @@ class TelegramServer(World):
                 ],
                 "reaction_log": lambda: self.reaction_log,
                 "violations": lambda: self.violations,
+                "pushed": lambda: self.pushed,
                 "deliveries": lambda: self.deliveries,
                 "pending": lambda: list(self._pending),
                 "confirmed": lambda: self.confirmed,
@@ -475,7 +502,10 @@ class TelegramServer(World):
             return _error(ApiError(401, "Unauthorized"))
         if method not in METHODS:
             return _error(ApiError(404, "Not Found"))
-        parameters = read_parameters(method, _raw_parameters(scope, body))
+        try:
+            parameters = read_parameters(method, _raw_parameters(scope, body))
+        except ValueError:
+            return _error(ApiError(400, "Bad Request: can't parse the request"))
         call = Call(method, parameters, time.time(), time.monotonic())
         with self.lock:
             self.calls.append(call)
@@ -667,12 +697,16 @@ class TelegramServer(World):
         del hook.lines[place]
 
     async def _deliver(self, hook: Webhook, update_id: int) -> bool:
-        headers = {"content-type": "application/json"}
+        address = urlsplit(hook.url)
+        # A proxy passes on the host that it was asked for.
+        headers = {"content-type": "application/json", "host": address.netloc}
         if hook.secret:
             headers["X-Telegram-Bot-Api-Secret-Token"] = hook.secret
+        if self.reroute:
+            address = urlsplit(self.reroute)._replace(path=address.path, query=address.query)
         async with hook.gate:
             try:
-                answer = await hook.client.post(hook.url, content=self._updates[update_id], headers=headers)
+                answer = await hook.client.post(address.geturl(), content=self._updates[update_id], headers=headers)
                 status = answer.status_code
                 error = f"Wrong response from the webhook: {status} {answer.reason_phrase}"
             except httpx.HTTPError:
@@ -1046,7 +1080,7 @@ class TelegramProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.bot.telegram_server", "--port", "0", *self._options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         assert self.url, "the Telegram server did not start"

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -87,12 +87,10 @@ def entities_of(text: str) -> list[Json]:
     ]
 
 
-def content_of(update: Mapping[str, Any]) -> Json:
+def content_of(update: Json) -> Json:
     """The message in an update, or the message itself."""
-    for kind in ("message", "edited_message", "channel_post", "edited_channel_post"):
-        if kind in update and isinstance(update[kind], dict):
-            return dict(update[kind])
-    return dict(update)
+    kinds = ("message", "edited_message", "channel_post", "edited_channel_post")
+    return next((cast("Json", update[kind]) for kind in kinds if kind in update), update)
 
 
 def renditions(data: bytes) -> list[tuple[int, int, bytes]]:
@@ -237,7 +235,7 @@ class World:
         text: str | None = None,
         caption: str | None = None,
         thread: int | None = None,
-        reply_to: Mapping[str, Any] | int | None = None,
+        reply_to: Json | int | None = None,
         anonymous: bool = False,
         sender_chat: int | None = None,
         **fields: Any,
@@ -417,7 +415,7 @@ class World:
     def location(self, chat: int | None = None, user: Json | int | None = None, **fields: Any) -> Json:
         return self.message(chat, user, location={"latitude": 52.52, "longitude": 13.4}, **fields)
 
-    def edited(self, update: Mapping[str, Any], **changes: Any) -> Json:
+    def edited(self, update: Json, **changes: Any) -> Json:
         """The update that says a message was changed."""
         with self.lock:
             message = content_of(update) | {"edit_date": int(time.time())} | changes
@@ -430,7 +428,7 @@ class World:
 
     def forward(
         self,
-        update: Mapping[str, Any],
+        update: Json,
         chat: int | None = None,
         user: Json | int | None = None,
         **fields: Any,
@@ -445,7 +443,7 @@ class World:
         content = {name: message[name] for name in CONTENT if name in message}
         return self.message(chat, user, **content, forward_origin=origin, **fields)
 
-    def automatic_forward(self, post: Mapping[str, Any], chat: int, **fields: Any) -> Json:
+    def automatic_forward(self, post: Json, chat: int, **fields: Any) -> Json:
         """A channel's post appears in the group that discusses it."""
         update = self.forward(post, chat, is_automatic_forward=True, **fields)
         update["message"] |= {"from": TELEGRAM, "sender_chat": content_of(post)["chat"]}
@@ -453,7 +451,7 @@ class World:
 
     def press(
         self,
-        message: Mapping[str, Any] | Sequence[int],
+        message: Json | Sequence[int],
         data: str,
         user: Json | int | None = None,
         *,
@@ -528,7 +526,7 @@ RIGHTS = words(
 PERMISSIONS = words(
     "can_change_info can_invite_users can_pin_messages can_send_messages can_send_polls can_send_other_messages "
     "can_add_web_page_previews can_manage_topics can_send_audios can_send_documents can_send_photos can_send_videos "
-    "can_send_video_notes can_send_voice_notes can_edit_tag"
+    "can_send_video_notes can_send_voice_notes can_edit_tag can_react_to_messages"
 )
 
 
