@@ -212,9 +212,8 @@ def _details(face: FaceReading, phrases: Phrases) -> list[str]:
     if face.confidence < UNSURE_BELOW:
         lines.append(phrases.unsure)
     others = sorted((name for name in face.scores if name != face.expression), key=lambda name: -face.scores[name])
-    percents = {name: round(100 * face.scores[name]) for name in others[:2]}
-    candidates = ", ".join(f"{names[name]} {percent}%" for name, percent in percents.items() if percent)
-    return [*lines, phrases.next_candidates.format(candidates=candidates)] if candidates else lines
+    candidates = ", ".join(f"{names[name]} {round(100 * face.scores[name]) or '<1'}%" for name in others[:2])
+    return [*lines, phrases.next_candidates.format(candidates=candidates)]
 
 
 def _list(outcomes: Sequence[Outcome], photos: Sequence[Sequence[FaceReading]], phrases: Phrases) -> list[str]:

@@ -121,7 +121,10 @@ class PlatformRefused(BotError):
 
     code = "platform_refused"
     webhook = "Telegram does not take the address {url}: {reason}. Check FACE2EMOJI_PUBLIC_URL."
-    conflict = "Another program asks Telegram for the updates of this bot, and only one may. Stop it, or give it a bot of its own."
+    conflict = (
+        "Another program asks Telegram for the updates of this bot, and only one may. "
+        "Stop it, or give it a bot of its own."
+    )
     sentence = (
         "Telegram does not accept TELEGRAM_BOT_TOKEN. Copy it again from @BotFather (/mybots, your bot, API Token); "
         "a token that was revoked stays refused."

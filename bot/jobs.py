@@ -114,7 +114,8 @@ class SelfieJob:
         thread: topic or thread inside the chat.
         language: the sender's, as the platform names it.
         quiet: answer with a reaction and nothing else.
-        photos: what was posted; empty for an album, whose photos follow one by one.
+        photos: what was posted.
+        album: more photos of the same post follow one by one, as events of their own.
     """
 
     platform: str
@@ -127,6 +128,7 @@ class SelfieJob:
     language: str | None = None
     quiet: bool = False
     photos: tuple[PhotoRef, ...] = ()
+    album: bool = False
 
     @property
     def id(self) -> str:
@@ -230,7 +232,7 @@ class Jobs:
         self._at_work = 0
         self._background: list[asyncio.Task[None]] = []
         path = sqlite_path(engine)
-        self._lock = FileLock(f"{path}.lock") if path else None
+        self._lock = FileLock(f"{path}.lock", thread_local=False) if path else None
         # A SQLite file belongs to one process, so the next one takes up what the last one left. On PostgreSQL
         # each process has a name of its own, and what it leaves is found by the others.
         self._worker = "only" if path else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -276,34 +278,38 @@ class Jobs:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        # In a thread, because the jobs it waits for need this loop.
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=seconds, destroy_registry=True)
-        if self._lock is None:
-            await asyncio.to_thread(self._leave)
-        else:
-            self._lock.release()
 
-    async def submit(self, job: SelfieJob, album_photo: PhotoRef | None = None) -> None:
+        def leave() -> None:
+            DBOS.destroy(workflow_completion_timeout_sec=seconds if self._at_work else 0, destroy_registry=True)
+            if self._lock is None:
+                with self._engine.begin() as connection:
+                    connection.execute(sa.delete(_BEATS).where(_BEATS.c.worker == self._worker))
+            else:
+                self._lock.release()
+
+        # One thread for all: the jobs it waits for need this loop, whose other threads end with DBOS.
+        await asyncio.to_thread(leave)
+
+    async def submit(self, job: SelfieJob) -> None:
         """Store a job; when this returns it is safe. A job that is already there stays as it is.
 
-        Args:
-            job: what to answer.
-            album_photo: for an album, whose events share their job's id: the photo that came with this event.
+        The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
         with SetWorkflowID(job.id):
             if self._at_work < AT_ONCE:
                 await DBOS.start_workflow_async(self._workflow, job.to_json())  # here and now
             else:
                 await DBOS.enqueue_workflow_async(QUEUE, self._workflow, job.to_json())  # whoever is free first
-        if album_photo:
-            await self._send_photo(job, album_photo)
+        if job.album:
+            await self._add_photo(job)
 
-    async def join(self, job: SelfieJob, album_photo: PhotoRef) -> None:
-        """Add a photo to an album's job, if there is one."""
+    async def join(self, job: SelfieJob) -> None:
+        """Add the photo of one more event to an album's job, if there is one."""
         if await DBOS.get_workflow_status_async(job.id):
-            await self._send_photo(job, album_photo)
+            await self._add_photo(job)
 
-    async def _send_photo(self, job: SelfieJob, photo: PhotoRef) -> None:
+    async def _add_photo(self, job: SelfieJob) -> None:
+        [photo] = job.photos
         await DBOS.send_async(job.id, asdict(photo), topic="photo", idempotency_key=f"{job.id}:{job.message}")
 
     async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
@@ -344,10 +350,10 @@ class Jobs:
         """Answer one post; the returned outcome is all that is recorded of it."""
         job = SelfieJob.from_json(data)
         photos = job.photos
-        if not photos:
+        if job.album:
             await DBOS.sleep_async(ALBUM_SECONDS)
             while (more := await DBOS.recv_async("photo", timeout_seconds=0)) is not None:
-                photos += _photos([more])
+                photos += tuple(photo for photo in _photos([more]) if photo not in photos)
         self._at_work += 1
         try:
             work = _Work(self, job, photos)
@@ -399,10 +405,6 @@ class Jobs:
             connection.execute(sa.delete(_BEATS).where(_BEATS.c.seen <= alive_since))
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return sorted({str(job.executor_id) for job in pending} - alive)
-
-    def _leave(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(sa.delete(_BEATS).where(_BEATS.c.worker == self._worker))
 
     def _overwrite(self) -> None:
         """SQLite keeps deleted rows readable in its journal until that is emptied."""

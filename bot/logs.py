@@ -9,7 +9,6 @@ from typing import Literal
 
 import structlog
 
-
 _TOKEN = re.compile(r"\d{5,}:[\w-]{20,}")
 
 

@@ -45,7 +45,7 @@ _Address = Annotated[str, AfterValidator(_address)]
 class Settings(BaseSettings):
     """All settings of the bot; `.env.example` explains them.
 
-    Each is the environment variable ``FACE2EMOJI_<NAME>``; those of a chat platform have the names they have everywhere.
+    Each is the environment variable ``FACE2EMOJI_<NAME>``; a chat platform's have the names they have everywhere.
     """
 
     model_config = SettingsConfigDict(

@@ -1,4 +1,4 @@
-"""Telegram: its updates -> jobs, a job's result -> reaction or messages. Commands and buttons are in `telegram_commands`.
+"""Telegram: its updates -> jobs, a job's result -> reaction or messages; commands are in `telegram_commands`.
 
 An update is confirmed only after what it asks for is stored: by the offset of the next getUpdates when polling, by
 the 200 of a webhook. python-telegram-bot's own Updater and Application confirm before they process, hence the bare bot.
@@ -25,7 +25,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from telegram import (
-    Chat,
     Message,
     MessageEntity,
     ReactionTypeEmoji,
@@ -125,6 +124,7 @@ class TelegramChannel:
         self._jobs = jobs
         self._store = store
         self._max_bytes = min(max_bytes, MAX_DOWNLOAD) if server == "https://api.telegram.org" else max_bytes
+        self._limit = f"{self._max_bytes / 1e6:.0f} MB"
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
@@ -280,14 +280,14 @@ class TelegramChannel:
 
     async def _private(self, update: Update, message: Message) -> None:
         if photo := photo_of(message):
-            await self._submit(update, message, message, photo)
+            await self._jobs.submit(self._job(update, message, message, photo))
         elif message.effective_attachment or message.text:  # and not "pinned a message" or the like
             await self._soon(self._commands.explain(message))
 
     async def _asked(self, update: Update, asking: Message, target: Message | None) -> None:
         """Somebody wants to know about this very photo."""
         if target and (photo := photo_of(target)):
-            await self._submit(update, asking, target, photo)
+            await self._jobs.submit(self._job(update, asking, target, photo))
         else:
             await self._soon(self._commands.explain_emoji(asking))
 
@@ -299,19 +299,15 @@ class TelegramChannel:
         if message.is_automatic_forward or message.chat.type == ChatType.CHANNEL:
             return
         if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
-            await self._submit(update, message, message, photo)
+            await self._jobs.submit(self._job(update, message, message, photo))
         elif message.media_group_id:  # its caption, on another photo, may have asked
-            await self._jobs.join(self._job(update, message, message), photo)
+            await self._jobs.join(self._job(update, message, message, photo))
 
-    async def _submit(self, update: Update, asking: Message, target: Message, photo: PhotoRef) -> None:
-        job = self._job(update, asking, target, photo)
-        await self._jobs.submit(job, None if job.photos else photo)
-
-    def _job(self, update: Update, asking: Message, target: Message, photo: PhotoRef | None = None) -> SelfieJob:
-        is_album = bool(asking.media_group_id)
+    def _job(self, update: Update, asking: Message, target: Message, photo: PhotoRef) -> SelfieJob:
+        album = asking.media_group_id
         return SelfieJob(
             platform=PLATFORM,
-            event=f"album-{asking.media_group_id}" if is_album else str(update.update_id),
+            event=f"album-{album}" if album else str(update.update_id),
             chat=str(target.chat_id),
             message=str(target.message_id),
             sender=str(asking.from_user.id) if asking.from_user else "",
@@ -319,7 +315,8 @@ class TelegramChannel:
             thread=str(target.message_thread_id) if target.is_topic_message else None,
             language=asking.from_user.language_code if asking.from_user else None,
             quiet=target.chat.type in GROUPS,
-            photos=() if is_album or not photo else (photo,),
+            photos=(photo,),
+            album=bool(album),
         )
 
     def _is_foreign(self, message: Message) -> bool:
@@ -372,7 +369,7 @@ class TelegramChannel:
                 raise TryAgain from error
 
     def _too_large(self) -> ImageTooLarge:
-        return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes / 1e6:.0f} MB"))
+        return ImageTooLarge(TOO_MANY_BYTES.format(limit=self._limit))
 
     @asynccontextmanager
     async def working(self, job: SelfieJob) -> AsyncIterator[None]:
@@ -399,7 +396,7 @@ class TelegramChannel:
             if job.quiet:
                 await self._react(job, result)
                 return False
-            messages = answers.answer(result.outcomes, phrases(job.language), result.model)
+            messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
             if part < len(messages):
                 message = messages[part]
                 await self.bot.send_message(
@@ -423,7 +420,8 @@ class TelegramChannel:
             except BadRequest as error:
                 if "REACTION" not in error.message.upper():
                     raise
-                self._reactions.pop(job.chat, None)  # the chat's rules have changed
+                if self._reactions.pop(job.chat, (0.0, None))[1] is None:  # so much for "all"
+                    self._reactions[job.chat] = (time.monotonic() + REACTIONS_KEPT, frozenset())
         await self.bot.send_message(
             job.chat,
             emoji.character,
@@ -437,9 +435,8 @@ class TelegramChannel:
         until, allowed = self._reactions.get(chat, (0.0, None))
         if until < time.monotonic():
             available = (await self.bot.get_chat(chat)).available_reactions
-            allowed = (
-                None if available is None else frozenset(r.emoji for r in available if isinstance(r, ReactionTypeEmoji))
-            )
+            # The library shows "all" and "none" alike, as an empty list; trying tells them apart.
+            allowed = frozenset(r.emoji for r in available if isinstance(r, ReactionTypeEmoji)) if available else None
             self._reactions[chat] = (time.monotonic() + REACTIONS_KEPT, allowed)
         return allowed
 

@@ -120,21 +120,18 @@ class Commands:
     async def press(self, query: CallbackQuery) -> None:
         """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
         language = phrases(query.from_user.language_code)
-        notice = None
         message = query.message
         try:
             press = answers.press(query.data or "", language)
+            notice = press.notice
             if message is None:
                 notice = language.already_counted
-            elif press.rows:
+            else:
                 await self._bot.edit_message_reply_markup(
                     message.chat.id, message.message_id, reply_markup=keyboard(press.rows)
                 )
-            else:
-                await self._bot.edit_message_reply_markup(message.chat.id, message.message_id, reply_markup=None)
                 for given, corrected in press.counts:
                     await self._store.count(given, corrected, press.model)
-                notice = language.thanks
         except ValueError:  # forged, or of a release long ago
             notice = language.already_counted
         except BadRequest as error:
@@ -200,9 +197,9 @@ class Commands:
         is_admin = await self._is_admin(message)
         if is_admin:
             await self._store.save_chat(PLATFORM, here, Chat())
-            await self._jobs.forget(lambda sender, chat: chat == here, PLATFORM)
+            await self._jobs.forget(lambda _sender, chat: chat == here, PLATFORM)
         if is_private or not is_admin:
-            await self._jobs.forget(lambda sender, chat: sender == asker, PLATFORM)
+            await self._jobs.forget(lambda sender, _chat: sender == asker, PLATFORM)
         if is_private:
             return language.forgot_private
         return language.forgot_group if is_admin else language.forgot_member

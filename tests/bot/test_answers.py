@@ -77,9 +77,8 @@ def test_one_face() -> None:
     assert labels(words.rows) == [["Right", "Wrong"]]
 
 
-def test_candidates_without_a_whole_percent_are_left_out() -> None:
-    assert texts(photo(face("happy", 0.996, sad=0.004)))[1] == "Happy, 99%"
-    assert texts(photo(face("happy", 0.98, sad=0.016, fear=0.004)))[1] == "Happy, 98%\nNext: sad 2%"
+def test_a_candidate_is_never_called_impossible() -> None:
+    assert texts(photo(face("happy", 0.98, sad=0.016, fear=0.004)))[1] == "Happy, 98%\nNext: sad 2%, fear <1%"
 
 
 def test_less_than_even_odds_are_called_a_doubt() -> None:
@@ -101,7 +100,7 @@ def test_less_than_even_odds_are_called_a_doubt() -> None:
     ],
 )
 def test_a_preview_is_called_one_whether_it_has_a_face_or_not(kind: Kind, note: str) -> None:
-    assert texts(photo(face("happy", 1), kind=kind)) == ["😄", "Happy, 99%" + note]
+    assert texts(photo(HAPPY, kind=kind)) == ["😄", "Happy, 97%\nNext: surprise 2%, neutral 1%" + note]
     assert texts(photo(kind=kind)) == [ENGLISH.no_face + note]
     assert texts(failed(InternalError(), kind)) == [ENGLISH.failed]
 

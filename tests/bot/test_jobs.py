@@ -1,0 +1,354 @@
+"""The durable job on both databases: real DBOS, and a platform that obeys the test. Kill -9 is in test_kill.py."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from dbos import DBOS
+
+import bot.jobs
+from bot.errors import DatabaseUnavailable
+from bot.jobs import AT_ONCE, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.metrics import Metrics
+from bot.photo_service import PhotoService
+from bot.store import Store, open_database
+from inference import UnreadableImage, load_emoji_map
+from tests.bot.databases import NewDatabase
+from tests.bot.served import ObedientReader
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+class Platform:
+    """A channel whose calls the test decides on."""
+
+    platform = "test"
+
+    def __init__(self) -> None:
+        self.parts = 1
+        self.troubles: list[Exception] = []
+        self.sent: list[tuple[str, int]] = []
+        self.results: list[Result] = []
+        self.calls: list[float] = []
+        self.fetched: list[str] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.holding_part = 0
+
+    async def fetch(self, file: str) -> bytes:
+        self.fetched.append(file)
+        return file.encode()
+
+    def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+        self.calls.append(time.monotonic())
+        if self.troubles:
+            raise self.troubles.pop(0)
+        if part == self.holding_part:
+            await self.hold.wait()
+        self.sent.append((job.event, part))
+        self.results.append(result)
+        return part + 1 < self.parts
+
+    async def until(self, number: int, seconds: float = 20) -> None:
+        """Wait for so many parts."""
+        await wait_for(lambda: len(self.sent) >= number, seconds)
+
+
+async def wait_for(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+class World:
+    """One process: jobs, their database, the reader."""
+
+    def __init__(self, url: str, reader: ObedientReader, platform: Platform, **changes: float) -> None:
+        self.engine = open_database(url)
+        self.metrics = Metrics()
+        self.reader = reader
+        self.service = PhotoService(reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
+        times = {"max_age": 900.0, "retention": 86400.0} | changes
+        self.jobs = Jobs(self.engine, self.service, Store(self.engine), load_emoji_map(), self.metrics, **times)
+        self.jobs.serve(platform)
+
+    async def start(self) -> Jobs:
+        await self.service.load()
+        await self.jobs.start()
+        return self.jobs
+
+    async def stop(self, seconds: int = 5) -> None:
+        await self.jobs.stop(seconds)
+        await self.service.close()
+        self.engine.dispose()
+
+    def ended(self, outcome: str) -> float:
+        return float(self.metrics.jobs.labels("test", outcome)._value.get())
+
+    def dump(self) -> str:
+        """Everything in every table."""
+        rows: list[Any] = []
+        inspector = sa.inspect(self.engine)
+        for schema in inspector.get_schema_names():
+            if schema in ("information_schema", "pg_catalog"):
+                continue
+            for table in inspector.get_table_names(schema):
+                name = sa.table(table, schema=schema)
+                with self.engine.connect() as connection:
+                    rows += connection.execute(sa.select(sa.text("*")).select_from(name)).all()
+        return repr(rows)
+
+
+Begin = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return Platform()
+
+
+@pytest.fixture
+async def begin(new_database: NewDatabase, reader: ObedientReader, platform: Platform) -> AsyncIterator[Begin]:
+    """Start a process, always on the same database; one at a time."""
+    url = new_database()
+    running: list[World] = []
+
+    async def start(**changes: Any) -> World:
+        if running:
+            await running.pop().stop(0)
+        world = World(url, reader, platform, **changes)
+        running.append(world)
+        await world.start()
+        return world
+
+    yield start
+    platform.hold.set()
+    for world in running:
+        await world.stop()
+
+
+def is_written(folder: Path, what: bytes) -> bool:
+    """Look into the bytes of SQLite's files, deleted rows included."""
+    return any(what in path.read_bytes() for path in folder.glob("*.db*"))
+
+
+def job(**changes: Any) -> SelfieJob:
+    fresh = SelfieJob(
+        platform="test",
+        event=uuid4().hex,
+        chat="-100777",
+        message="5",
+        sender="4242",
+        posted=time.time(),
+        photos=(PhotoRef("photo", ("small",)),),
+    )
+    return replace(fresh, **changes)
+
+
+async def test_a_job_is_answered(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    one = job()
+    await world.jobs.submit(one)
+    await platform.until(1)
+    assert platform.sent == [(one.event, 0)]
+    assert platform.results[0].model == "0123abcd"
+    await wait_for(lambda: world.ended("answered") == 1)
+
+
+async def test_an_event_that_comes_again_is_the_same_job(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    one, other = job(), job()
+    await asyncio.gather(*(world.jobs.submit(one) for _ in range(5)))
+    await platform.until(1)
+    await wait_for(lambda: world.ended("answered") == 1)
+    await world.jobs.submit(one)
+    world = await begin()
+    await world.jobs.submit(one)
+    await world.jobs.submit(other)
+    await platform.until(2)
+    assert platform.sent == [(one.event, 0), (other.event, 0)]
+
+
+async def test_a_rush_is_answered_in_full_each_once(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.hold.clear()
+    rush = [job() for _ in range(2 * AT_ONCE + 5)]
+    for one in rush:
+        await world.jobs.submit(one)
+    await wait_for(lambda: len(platform.calls) >= AT_ONCE)
+    platform.hold.set()
+    await platform.until(len(rush), 60)
+    assert sorted(platform.sent) == sorted((one.event, 0) for one in rush)
+
+
+async def test_parts_that_were_sent_are_not_sent_again(begin: Begin, platform: Platform) -> None:
+    platform.parts, platform.holding_part = 3, 1
+    platform.hold.clear()
+    world = await begin()
+    one = job()
+    await world.jobs.submit(one)
+    await wait_for(lambda: len(platform.calls) == 2)
+    platform.hold = asyncio.Event()  # the first process never gets further
+    platform.hold.set()
+    await begin()
+    await platform.until(3)
+    assert platform.sent == [(one.event, 0), (one.event, 1), (one.event, 2)]
+    assert platform.fetched == ["small", "small"]  # what was read is kept nowhere: it is read anew
+
+
+async def test_what_the_platform_asks_for_is_waited(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.troubles = [TryAgain(1.5), TryAgain()]
+    await world.jobs.submit(job())
+    await platform.until(1)
+    first, second, third = platform.calls
+    assert second - first >= 1.5
+    assert third - second >= 2 * bot.jobs.FIRST_WAIT
+    assert platform.fetched == ["small"]
+
+
+async def test_a_refusal_ends_the_job(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.troubles = [Refused("Forbidden: bot was blocked by the user")]
+    await world.jobs.submit(job())
+    await wait_for(lambda: world.ended("refused") == 1)
+    await world.jobs.submit(job())
+    await platform.until(1)
+    assert len(platform.calls) == 2
+
+
+async def test_a_mistake_of_ours_ends_the_job_and_no_other(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.troubles = [ZeroDivisionError()]
+    await world.jobs.submit(job())
+    await wait_for(lambda: world.ended("failed") == 1)
+    await world.jobs.submit(job())
+    await platform.until(1)
+
+
+async def test_a_job_too_old_to_matter_is_dropped_and_counted(begin: Begin, platform: Platform) -> None:
+    world = await begin(max_age=60)
+    await world.jobs.submit(job(posted=time.time() - 61))
+    await wait_for(lambda: world.ended("expired") == 1)
+    assert (platform.calls, platform.fetched) == ([], [])
+
+
+async def test_a_job_that_cannot_be_answered_is_not_tried_for_ever(begin: Begin, platform: Platform) -> None:
+    world = await begin(max_age=1)
+    platform.troubles = [TryAgain() for _ in range(100)]
+    await world.jobs.submit(job())
+    await wait_for(lambda: world.ended("expired") == 1)
+    assert 2 <= len(platform.calls) <= 4
+
+
+async def test_an_album_is_one_job(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    album = [
+        job(event="album-7", message=str(number), album=True, photos=(PhotoRef("photo", (f"file{number}",)),))
+        for number in range(3)
+    ]
+    for one in [*album, *album]:
+        await world.jobs.submit(one)
+    await world.jobs.join(replace(album[0], message="9", photos=(PhotoRef("photo", ("file9",)),)))
+    await world.jobs.join(job(event="album-8", album=True))  # nobody asked about that one
+    await platform.until(1)
+    await asyncio.sleep(0.3)
+    assert platform.sent == [("album-7", 0)]
+    assert platform.fetched == ["file0", "file1", "file2", "file9"]
+
+
+async def test_the_larger_rendition_is_read_when_the_small_one_is_not_enough(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    await world.jobs.submit(job(photos=(PhotoRef("photo", ("small", "large")),)))
+    await platform.until(1)
+    assert platform.fetched == ["small", "large"]  # the reader of these tests finds no face
+
+
+async def test_an_unreadable_photo_is_an_answer(begin: Begin, platform: Platform, reader: ObedientReader) -> None:
+    world = await begin()
+    reader.answers[b"small"] = UnreadableImage("damaged")
+    await world.jobs.submit(job())
+    await platform.until(1)
+    assert isinstance(platform.results[0].outcomes[0].result, UnreadableImage)
+
+
+async def test_another_release_s_job_is_understood(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    one = job()
+    stored = one.to_json() | {"colour": "a field of the future"}
+    for missing in ("thread", "language", "quiet", "album"):
+        del stored[missing]
+    assert SelfieJob.from_json(stored) == one
+    assert DBOS.application_version == bot.jobs.JOB_VERSION  # the same for all, so that each takes up the other's
+    assert world.ended("failed") == 0
+
+
+async def test_tables_hold_references_and_nothing_of_the_face(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    await world.jobs.submit(job())
+    await platform.until(1)
+    await wait_for(lambda: "SUCCESS" in world.dump())
+    dump = world.dump()
+    assert "-100777" in dump
+    assert "4242" in dump
+    assert not any(word in dump for word in ("happy", "neutral", "faces", "confidence"))
+
+
+async def test_nothing_remains_after_the_retention(begin: Begin, platform: Platform, tmp_path: Path) -> None:
+    world = await begin(retention=3)
+    await world.jobs.submit(job())
+    await world.jobs.submit(job(event="album-7", album=True))
+    await platform.until(2)
+    await wait_for(lambda: world.ended("answered") == 2)
+    await world.jobs.purge()
+    assert "4242" in world.dump()  # not yet
+    platform.hold.clear()
+    await world.jobs.submit(job(sender="5353"))
+    await asyncio.sleep(4.2)
+    await world.jobs.purge()
+    dump = world.dump()
+    assert "4242" not in dump
+    assert "5353" in dump  # it is still at work
+    assert not is_written(tmp_path, b"4242")
+
+
+async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Platform, tmp_path: Path) -> None:
+    world = await begin()
+    await world.jobs.submit(job(sender="5353"))
+    await world.jobs.submit(job(chat="-200"))
+    await platform.until(2)
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    forgetting = asyncio.create_task(world.jobs.forget(lambda sender, _chat: sender == "4242", "test"))
+    await asyncio.sleep(0.3)
+    assert not forgetting.done()
+    platform.hold.set()
+    await forgetting
+    dump = world.dump()
+    assert "4242" not in dump
+    assert "5353" in dump
+    assert not is_written(tmp_path, b"4242")
+
+
+async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    world = World(url, reader, platform)
+    await world.start()
+    second = World(url, reader, platform)
+    with pytest.raises(DatabaseUnavailable, match=r"already works on .*bot\.db\. Stop it"):
+        await second.jobs.start()
+    await world.stop()
+    second.engine.dispose()
