@@ -49,7 +49,7 @@ LEASE_SECONDS = 15
 # The photos of an album are separate events, without a mark on the last one.
 ALBUM_SECONDS = 1.0
 # A crash while a job is at work may be the job's own doing: after so many it is given up.
-MOST_RECOVERIES = 20
+MOST_RECOVERIES = 10
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96

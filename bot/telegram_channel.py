@@ -13,7 +13,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -139,17 +139,10 @@ class TelegramChannel:
         Raises:
             PlatformRefused: Telegram does not know the token.
         """
-        pause = 1.0
-        while True:
-            try:
-                await self.bot.initialize()
-                return
-            except InvalidToken as error:
-                raise PlatformRefused from error
-            except TelegramError as error:
-                log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
-                await asyncio.sleep(_pause_asked(error) or pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+        try:
+            await _insist(self.bot.initialize)
+        except InvalidToken as error:
+            raise PlatformRefused from error
 
     async def listen(self, public_url: str | None) -> None:
         """Begin to take updates: from the webhook at this address, or by asking for them.
@@ -183,7 +176,8 @@ class TelegramChannel:
 
     async def webhook(self, request: Request) -> Response:
         """Take one update from Telegram; 200 says that it is stored."""
-        if not hmac.compare_digest(request.headers.get("x-telegram-bot-api-secret-token", ""), self._secret):
+        secret = request.headers.get("x-telegram-bot-api-secret-token", "")
+        if not hmac.compare_digest(secret.encode(), self._secret.encode()):
             return PlainTextResponse("This address is Telegram's.", 403)
         try:
             update = Update.de_json(json.loads(await request.body()), self.bot)
@@ -198,18 +192,11 @@ class TelegramChannel:
         return PlainTextResponse("stored")
 
     async def _set_webhook(self, public_url: str) -> None:
-        pause = 1.0
-        while True:
-            try:
-                await self.bot.set_webhook(public_url + WEBHOOK_PATH, secret_token=self._secret, allowed_updates=WANTED)
-                log.info("telegram_webhook_set")
-                return
-            except BadRequest as error:
-                raise PlatformRefused(PlatformRefused.webhook.format(url=public_url, reason=error.message)) from error
-            except TelegramError as error:
-                log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
-                await asyncio.sleep(_pause_asked(error) or pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+        url = public_url + WEBHOOK_PATH
+        try:
+            await _insist(lambda: self.bot.set_webhook(url, secret_token=self._secret, allowed_updates=WANTED))
+        except BadRequest as error:
+            raise PlatformRefused(PlatformRefused.webhook.format(url=public_url, reason=error.message)) from error
 
     async def _poll(self) -> None:
         offset: int | None = None
@@ -470,6 +457,21 @@ def _thread(job: SelfieJob) -> int | None:
 
 def _reply_to(job: SelfieJob) -> ReplyParameters:
     return ReplyParameters(int(job.message), allow_sending_without_reply=True)
+
+
+async def _insist(call: Callable[[], Awaitable[Any]]) -> None:
+    """Call Telegram until it is reached; what it refuses for good is raised."""
+    pause = 1.0
+    while True:
+        try:
+            await call()
+            return
+        except (InvalidToken, BadRequest):
+            raise
+        except TelegramError as error:
+            log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
+            await asyncio.sleep(_pause_asked(error) or pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _pause_asked(error: Exception) -> float:
