@@ -95,7 +95,7 @@ class Chats:
 
     def __init__(self, settings: Settings, service: PhotoService, metrics: Metrics) -> None:
         # Half a second of imports that a bot without chat platforms does not need.
-        from bot.jobs import Jobs
+        from bot.jobs import Jobs, PostReader
         from bot.store import Store, open_database
         from bot.telegram_channel import TelegramChannel
 
@@ -106,9 +106,7 @@ class Chats:
         self._public_url = settings.public_url
         self._jobs = Jobs(
             engine,
-            service,
-            store,
-            emoji_map,
+            PostReader(service, store, emoji_map),
             metrics,
             max_age=settings.job_max_age,
             retention=settings.job_retention,

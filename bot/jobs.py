@@ -184,6 +184,50 @@ class Channel(Protocol):
         """
 
 
+class PostReader:
+    """Fetches and reads the photos of a post.
+
+    Args:
+        service: reads the photos.
+        store: knows what chats changed on the emoji map.
+        emoji_map: the map they changed.
+    """
+
+    def __init__(self, service: PhotoService, store: Store, emoji_map: EmojiMap) -> None:
+        self._service = service
+        self._store = store
+        self._emoji_map = emoji_map
+
+    async def read(self, job: SelfieJob, photos: Sequence[PhotoRef], channel: Channel) -> Result:
+        """Read every photo; one that cannot be read is an outcome, too.
+
+        Raises:
+            TryAgain, Refused: the platform's side; TryAgain also while we are busy.
+        """
+        changes = (await self._store.chat(job.platform, job.chat)).changes
+        emoji_map = self._emoji_map.changed(changes) if changes else None
+        outcomes = []
+        for photo in photos:
+            result = await self._read_photo(photo, channel)
+            if emoji_map and isinstance(result, Reading):
+                result = emoji_map.apply(result)
+            outcomes.append(Outcome(photo.kind, result))
+        return Result(tuple(outcomes), self._service.model)
+
+    async def _read_photo(self, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
+        *smaller, last = photo.files
+        try:
+            for file in smaller:
+                reading = await self._service.read(await channel.fetch(file), patient=True)
+                if len(reading.faces) == 1 and reading.faces[0].box.width >= WIDE_ENOUGH:
+                    return reading
+            return await self._service.read(await channel.fetch(last), patient=True)
+        except (Busy, NotReady) as error:
+            raise TryAgain(error.retry_after or 0) from error
+        except Face2EmojiError as error:
+            return error
+
+
 class _Json(Serializer):
     """What DBOS stores for us: readable, and unlike its default, a pickle, unable to run code."""
 
@@ -202,9 +246,7 @@ class Jobs:
 
     Args:
         engine: the database, from `bot.store.open_database`.
-        service: reads the photos.
-        store: what chats changed on the emoji map.
-        emoji_map: the map they changed.
+        reader: fetches and reads.
         metrics: where outcomes go.
         max_age: seconds after which an answer is of no use any more.
         retention: seconds for which a finished job is remembered.
@@ -213,18 +255,14 @@ class Jobs:
     def __init__(
         self,
         engine: sa.Engine,
-        service: PhotoService,
-        store: Store,
-        emoji_map: EmojiMap,
+        reader: PostReader,
         metrics: Metrics,
         *,
         max_age: float,
         retention: float,
     ) -> None:
         self._engine = engine
-        self._service = service
-        self._store = store
-        self._emoji_map = emoji_map
+        self._reader = reader
         self._metrics = metrics
         self._max_age = max_age
         self._retention = retention
@@ -356,7 +394,8 @@ class Jobs:
                 photos += tuple(photo for photo in _photos([more]) if photo not in photos)
         self._at_work += 1
         try:
-            work = _Work(self, job, photos)
+            channel = self._channels[job.platform]
+            work = _Work(job, photos, channel, self._reader, self._metrics, self._max_age)
             part = 0
             while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
                 part += 1
@@ -416,28 +455,38 @@ class Jobs:
 class _Work:
     """A job in the hands of this process: what was read is kept here, in memory, between the parts of the answer."""
 
-    def __init__(self, jobs: Jobs, job: SelfieJob, photos: Sequence[PhotoRef]) -> None:
-        self._jobs = jobs
+    def __init__(
+        self,
+        job: SelfieJob,
+        photos: Sequence[PhotoRef],
+        channel: Channel,
+        reader: PostReader,
+        metrics: Metrics,
+        max_age: float,
+    ) -> None:
         self._job = job
         self._photos = photos
-        self._channel = jobs._channels[job.platform]
+        self._channel = channel
+        self._reader = reader
+        self._metrics = metrics
+        self._max_age = max_age
         self._result: Result | None = None
 
     async def answer(self, part: int) -> str:
         """Do one part, as often as it takes; return "more" or the job's outcome."""
         job = self._job
         wait = FIRST_WAIT
-        while True:
-            if part == 0 and time.time() - job.posted > self._jobs._max_age:
-                return self._count("expired")
+        while time.time() - job.posted <= self._max_age:
             try:
                 async with nullcontext() if part else self._channel.working(job):
-                    result = self._result = self._result or await self._read()
-                    if await self._channel.send(job, result, part):
+                    if self._result is None:
+                        self._result = await self._reader.read(job, self._photos, self._channel)
+                    if await self._channel.send(job, self._result, part):
                         return "more"
+                self._metrics.answer_seconds.observe(max(0.0, time.time() - job.posted))
                 return self._count("answered")
             except TryAgain as error:
-                self._jobs._metrics.retries.labels(job.platform).inc()
+                self._metrics.retries.labels(job.platform).inc()
                 await asyncio.sleep(max(wait, error.after))
                 wait = min(2 * wait, LONGEST_WAIT)
             except Refused as error:
@@ -448,29 +497,8 @@ class _Work:
                 where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
                 log.error("job_failed", platform=job.platform, kind=type(error).__name__, where=where)
                 return self._count("failed")
-
-    async def _read(self) -> Result:
-        outcomes = [Outcome(photo.kind, await self._read_photo(photo)) for photo in self._photos]
-        return Result(tuple(outcomes), self._jobs._service.model)
-
-    async def _read_photo(self, photo: PhotoRef) -> Reading | Face2EmojiError:
-        reading: Reading | None = None
-        try:
-            for file in photo.files:
-                reading = await self._jobs._service.read(await self._channel.fetch(file), patient=True)
-                if len(reading.faces) == 1 and reading.faces[0].box.right - reading.faces[0].box.left >= WIDE_ENOUGH:
-                    break
-        except (Busy, NotReady) as error:
-            raise TryAgain(error.retry_after or 0) from error
-        except Face2EmojiError as error:
-            if reading is None:
-                return error
-        assert reading is not None  # noqa: S101 - a photo has at least one file
-        changes = (await self._jobs._store.chat(self._job.platform, self._job.chat)).changes
-        return self._jobs._emoji_map.changed(changes).apply(reading) if changes else reading
+        return self._count("expired")
 
     def _count(self, outcome: str) -> str:
-        self._jobs._metrics.jobs.labels(self._job.platform, outcome).inc()
-        if outcome == "answered":
-            self._jobs._metrics.answer_seconds.observe(max(0.0, time.time() - self._job.posted))
+        self._metrics.jobs.labels(self._job.platform, outcome).inc()
         return outcome

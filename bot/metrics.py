@@ -46,7 +46,7 @@ class Metrics:
         )
         self.answer_seconds = Histogram(
             "face2emoji_answer_seconds",
-            "From taking in a chat's photo to its answer.",
+            "From posting a photo, in whole seconds, to its answer.",
             buckets=_SECONDS,
             registry=registry,
         )

@@ -20,9 +20,14 @@ class Box:
     bottom: int
 
     @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.right - self.left
+
+    @property
     def area(self) -> int:
         """Square pixels."""
-        return (self.right - self.left) * (self.bottom - self.top)
+        return self.width * (self.bottom - self.top)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dbos import DBOS
 
 import bot.jobs
 from bot.errors import DatabaseUnavailable
-from bot.jobs import AT_ONCE, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.store import Store, open_database
@@ -82,7 +82,8 @@ class World:
         self.reader = reader
         self.service = PhotoService(reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
         times = {"max_age": 900.0, "retention": 86400.0} | changes
-        self.jobs = Jobs(self.engine, self.service, Store(self.engine), load_emoji_map(), self.metrics, **times)
+        reader_of_posts = PostReader(self.service, Store(self.engine), load_emoji_map())
+        self.jobs = Jobs(self.engine, reader_of_posts, self.metrics, **times)
         self.jobs.serve(platform)
 
     async def start(self) -> Jobs:
