@@ -1,5 +1,7 @@
 # The bot with its web page, on PyTorch's CPU build:
 #   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
+# With Telegram, keeping the jobs and settings of its chats in a volume:
+#   docker run -p 8000:8000 -v face2emoji:/data -e TELEGRAM_BOT_TOKEN face2emoji
 FROM python:3.12-slim-bookworm
 
 # What OpenCV links to.
@@ -17,7 +19,7 @@ RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))
         -r /tmp/requirements.txt -c constraints.txt \
     && rm /tmp/requirements.txt
 
-RUN useradd --create-home face2emoji
+RUN useradd --create-home face2emoji && install --directory --owner face2emoji /data
 USER face2emoji
 # Shows at once that every library is there, and leaves matplotlib's font list, which mediapipe wants at each start.
 RUN python -c 'import cv2, mediapipe, torch'
@@ -28,6 +30,8 @@ COPY bot bot
 
 # Every interface of the container; what the outside reaches, `docker run -p` decides.
 ENV FACE2EMOJI_HOST=0.0.0.0
+ENV FACE2EMOJI_DATABASE_URL=sqlite:////data/face2emoji.db
+VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/healthz' % os.environ.get('FACE2EMOJI_PORT', 8000), timeout=4)"]
