@@ -285,7 +285,11 @@ class Jobs:
         Raises:
             DatabaseUnavailable: another process works on the same SQLite file.
         """
-        self._own()
+        if self._lock:
+            self._own(self._lock)
+        else:
+            await asyncio.to_thread(_BEATS.create, self._engine, checkfirst=True)
+            await asyncio.to_thread(self._sign)  # before the first job, or the others would take it over
         DBOS(
             config={
                 "name": "face2emoji",
@@ -307,8 +311,6 @@ class Jobs:
         )
         self._every(PURGE_SECONDS, self.purge)
         if self._lock is None:
-            await asyncio.to_thread(_BEATS.create, self._engine, checkfirst=True)
-            await self._beat()
             self._every(BEAT_SECONDS, self._beat)
 
     async def stop(self, seconds: int = 10) -> None:
@@ -405,13 +407,11 @@ class Jobs:
 
     # Living and dying
 
-    def _own(self) -> None:
-        if self._lock is None:
-            return
+    def _own(self, lock: FileLock) -> None:
         try:
-            self._lock.acquire(timeout=0)
+            lock.acquire(timeout=0)
         except Timeout as error:
-            place = Path(self._lock.lock_file).with_suffix("")
+            place = Path(lock.lock_file).with_suffix("")
             raise DatabaseUnavailable(DatabaseUnavailable.taken.format(place=place)) from error
 
     def _every(self, seconds: float, work: Callable[[], Any]) -> None:
@@ -427,19 +427,22 @@ class Jobs:
 
     async def _beat(self) -> None:
         """Show that we live, and take over the jobs of those who do not."""
-        dead = await asyncio.to_thread(self._exchange)
+        await asyncio.to_thread(self._sign)
+        dead = await asyncio.to_thread(self._dead)
         if dead:
             log.warning("taking_over", workers=len(dead))
             # The one call of DBOS that is safe when two survivors make it at once; it has no public name yet.
             await asyncio.to_thread(DBOS._recover_pending_workflows, dead)
 
-    def _exchange(self) -> list[str]:
+    def _sign(self) -> None:
+        ours = _BEATS.c.worker == self._worker
+        with self._engine.begin() as connection:  # the database's clock, for those of machines differ
+            if not connection.execute(sa.update(_BEATS).where(ours).values(seen=sa.func.now())).rowcount:
+                connection.execute(sa.insert(_BEATS).values(worker=self._worker, seen=sa.func.now()))
+
+    def _dead(self) -> list[str]:
         alive_since = sa.func.now() - sa.text(f"interval '{LEASE_SECONDS} seconds'")
         with self._engine.begin() as connection:
-            if not connection.execute(
-                sa.update(_BEATS).where(_BEATS.c.worker == self._worker).values(seen=sa.func.now())
-            ).rowcount:
-                connection.execute(sa.insert(_BEATS).values(worker=self._worker, seen=sa.func.now()))
             alive = set(connection.execute(sa.select(_BEATS.c.worker).where(_BEATS.c.seen > alive_since)).scalars())
             connection.execute(sa.delete(_BEATS).where(_BEATS.c.seen <= alive_since))
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)

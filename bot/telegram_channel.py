@@ -283,7 +283,7 @@ class TelegramChannel:
         photo = photo_of(message)
         if photo is None or photo.kind not in ("photo", "document") or message.has_media_spoiler:
             return
-        if message.is_automatic_forward or message.chat.type == ChatType.CHANNEL:
+        if message.is_automatic_forward:  # the channel's own post, which is answered there
             return
         if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
             await self._jobs.submit(self._job(update, message, message, photo))
