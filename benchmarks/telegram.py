@@ -3,8 +3,8 @@
 Runs `python -m bot` with the real model and a new database against the Telegram server of the tests, which runs in this
 process. All of it is on this machine, so add the way to Telegram and back. Linux only: processor time comes from /proc.
 
-Latency is taken from one selfie at a time. A rate is held when every selfie of a steady stream is answered exactly once,
-95 of 100 within a second, and the last within two seconds: nothing piles up.
+Latency is taken from one selfie at a time. A rate is held when every selfie of a steady stream is answered exactly
+once, 95 of 100 within a second, and the last within two seconds: nothing piles up.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Stream:
         late: seconds by which the last selfie was posted too late.
         bot: the bot's processor time per selfie, in seconds.
         server: this process's likewise.
+        others: cores that other programs kept busy meanwhile.
     """
 
     rate: float
@@ -84,6 +85,7 @@ class Stream:
     late: float
     bot: float
     server: float
+    others: float
 
     @property
     def once(self) -> bool:
@@ -199,7 +201,7 @@ class Bench:
         """Post selfies into groups at a steady rate, whatever becomes of them."""
         updates = [self._update(chat) for chat in islice(self._groups, round(rate * seconds))]
         self._server.forget_records()
-        bot, server = processor_seconds(self._bot), time.process_time()
+        before = self._processor_seconds()
         posted: dict[Post, float] = {}
         begun = time.monotonic() + 0.1
         with _progress(f"{rate:g} a second", len(updates)) as bar:
@@ -212,6 +214,7 @@ class Bench:
         while len(dict(self._answers())) < len(posted) and time.monotonic() < last + PATIENCE:
             time.sleep(0.1)
         time.sleep(0.5)  # for what may come twice
+        machine, bot, server, clock = (now - then for now, then in zip(self._processor_seconds(), before, strict=True))
         answers = [(post, at) for post, at in self._answers() if post in posted]
         times = Counter(post for post, _ in answers)
         return Stream(
@@ -221,8 +224,22 @@ class Bench:
             doubled=sum(n > 1 for n in times.values()),
             behind=max((at for _, at in answers), default=last) - last,
             late=last - begun - (len(updates) - 1) / rate,
-            bot=(processor_seconds(self._bot) - bot) / len(posted),
-            server=(time.process_time() - server) / len(posted),
+            bot=bot / len(posted),
+            server=server / len(posted),
+            others=(machine - bot - server) / clock,
+        )
+
+    def _processor_seconds(self) -> tuple[float, float, float, float]:
+        """Return the processor time used by the machine, the bot and this process, and the time itself."""
+        machine = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        bot = Path(f"/proc/{self._bot}/stat").read_text().rpartition(")")[2].split()[11:13]
+        idle = int(machine[3]) + int(machine[4])
+        tick = os.sysconf("SC_CLK_TCK")
+        return (
+            (sum(map(int, machine)) - idle) / tick,
+            sum(map(int, bot)) / tick,
+            time.process_time(),
+            time.monotonic(),
         )
 
     def _update(self, chat: int) -> Any:
@@ -243,12 +260,6 @@ class Bench:
             ]
             reactions = [((each.chat_id, each.message_id), each.clock) for each in self._server.reaction_log]
         return sorted(messages + reactions, key=lambda answer: answer[1])
-
-
-def processor_seconds(process: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def quantile(seconds: Sequence[float], percent: int) -> float:
@@ -286,7 +297,7 @@ def _print_stream(stream: Stream, seconds: float) -> None:
         verdict += f" (posted up to {stream.late:.1f} s late)"
     print(
         f"{stream.rate:6g} {seconds:5g} s{len(stream.seconds):9}{stream.lost:6}{stream.doubled:8}{times}"
-        f"{stream.behind:9.1f} s{1000 * stream.bot:7.0f}{1000 * stream.server:8.0f}   {verdict}",
+        f"{stream.behind:9.1f} s{1000 * stream.bot:7.0f}{1000 * stream.server:8.0f}{stream.others:8.2f}   {verdict}",
         flush=True,
     )
 
@@ -297,8 +308,8 @@ def measure(bench: Bench, options: argparse.Namespace) -> bool:
         bench.stream(WARM_UP_RATE, len(GROUPS) / WARM_UP_RATE)
     ]  # every group once, every thread of the bot awake
     _print_latencies(bench.latencies(options.runs, options.selfies), options.runs, options.selfies)
-    print("\nA steady stream into groups; ms from update to reaction, and processor ms per selfie of bot and server:")
-    print("  rate    for answered  lost doubled     p50     p95     p99     behind    bot  server", flush=True)
+    print("\nA steady stream into groups; ms from update to reaction; processor ms per selfie; other work in cores:")
+    print("  rate    for answered  lost doubled     p50     p95     p99     behind    bot  server  others", flush=True)
     held = []
     for rate in sorted(options.rates):
         streams.append(bench.stream(rate, PROBE_SECONDS))
