@@ -18,6 +18,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -327,8 +328,9 @@ class Jobs:
             else:
                 self._lock.release()
 
-        # One thread for all: the jobs it waits for need this loop, whose other threads end with DBOS.
-        await asyncio.to_thread(leave)
+        await asyncio.to_thread(leave)  # because the jobs it waits for need this loop
+        # DBOS gave the loop its own threads, and ended them.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     async def submit(self, job: SelfieJob) -> None:
         """Store a job; when this returns it is safe. A job that is already there stays as it is.
