@@ -47,7 +47,7 @@ AT_ONCE = 32
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over.
 BEAT_SECONDS = 2
 LEASE_SECONDS = 15
-# The photos of an album are separate events, without a mark on the last one.
+# The photos of an album are separate events; the last one is known by the silence behind it.
 ALBUM_SECONDS = 1.0
 # A crash while a job is at work may be the job's own doing: after so many it is given up.
 MOST_RECOVERIES = 10
@@ -95,10 +95,12 @@ class PhotoRef:
     Attributes:
         kind: what was sent; of moving pictures it is the preview that is read.
         files: the platform's ids of its renditions, the one to try first in front, larger ones behind.
+        message: the number of the message it came in, which orders an album.
     """
 
     kind: Kind
     files: tuple[str, ...]
+    message: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class SelfieJob:
 
 
 def _photos(data: Sequence[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
-    return tuple(PhotoRef(photo["kind"], tuple(photo["files"])) for photo in data)
+    return tuple(PhotoRef(photo["kind"], tuple(photo["files"]), photo.get("message", 0)) for photo in data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,20 +211,23 @@ class PostReader:
         emoji_map = self._emoji_map.changed(changes) if changes else None
         outcomes = []
         for photo in photos:
-            result = await self._read_photo(photo, channel)
+            result = await self._read_photo(photo, channel, main_only=job.quiet)
             if emoji_map and isinstance(result, Reading):
                 result = emoji_map.apply(result)
             outcomes.append(Outcome(photo.kind, result))
         return Result(tuple(outcomes), self._service.model)
 
-    async def _read_photo(self, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
+    async def _read_photo(self, photo: PhotoRef, channel: Channel, *, main_only: bool) -> Reading | Face2EmojiError:
+        async def read(file: str) -> Reading:
+            return await self._service.read(await channel.fetch(file), patient=True, main_only=main_only)
+
         *smaller, last = photo.files
         try:
             for file in smaller:
-                reading = await self._service.read(await channel.fetch(file), patient=True)
+                reading = await read(file)
                 if len(reading.faces) == 1 and reading.faces[0].box.width >= WIDE_ENOUGH:
                     return reading
-            return await self._service.read(await channel.fetch(last), patient=True)
+            return await read(last)
         except (Busy, NotReady) as error:
             raise TryAgain(error.retry_after or 0) from error
         except Face2EmojiError as error:
@@ -393,9 +398,9 @@ class Jobs:
         job = SelfieJob.from_json(data)
         photos = job.photos
         if job.album:
-            await DBOS.sleep_async(ALBUM_SECONDS)
-            while (more := await DBOS.recv_async("photo", timeout_seconds=0)) is not None:
+            while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
                 photos += tuple(photo for photo in _photos([more]) if photo not in photos)
+            photos = tuple(sorted(photos, key=lambda photo: photo.message))
         self._at_work += 1
         try:
             channel = self._channels[job.platform]

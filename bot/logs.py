@@ -41,7 +41,8 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # The libraries' everyday remarks are not ours to print.
+    # The libraries' everyday remarks are not ours to print, nor a page of HTML for each time Telegram is down.
+    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
     for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(

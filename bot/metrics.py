@@ -40,7 +40,7 @@ class Metrics:
         self.readers = Gauge("face2emoji_loaded_readers", "Readers loaded.", registry=registry)
         self.jobs = Counter(
             "face2emoji_jobs",
-            "Jobs ended, by platform and outcome: answered, silent, expired, refused or failed.",
+            "Jobs ended, by platform and outcome: answered, expired, refused or failed.",
             ["platform", "outcome"],
             registry=registry,
         )

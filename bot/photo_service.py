@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -31,8 +32,8 @@ class Reader(Protocol):
     def model(self) -> str:
         """The weights' version."""
 
-    def read(self, data: bytes, /) -> Reading:
-        """Read one photo."""
+    def read(self, data: bytes, /, *, main_only: bool) -> Reading:
+        """Read one photo; in half the time if only its main face is asked for."""
 
     def close(self) -> None:
         """Free the model."""
@@ -96,12 +97,13 @@ class PhotoService:
         if self._waiting >= self._queue_limit:
             raise Busy
 
-    async def read(self, data: bytes, *, patient: bool = False) -> Reading:
+    async def read(self, data: bytes, *, patient: bool = False, main_only: bool = False) -> Reading:
         """Read one photo.
 
         Args:
             data: the encoded picture.
             patient: wait behind a full line too, as a job does whose number is bounded elsewhere.
+            main_only: only the answer for the whole picture is asked for.
 
         Raises:
             PhotoError: the photo's fault.
@@ -113,7 +115,7 @@ class PhotoService:
             if not (patient and self.ready):
                 self.check()
             async with asyncio.timeout(self._timeout):
-                reading = await self._read_on(await self._next_worker(), data)
+                reading = await self._read_on(await self._next_worker(), data, main_only)
             outcome = "read"
         except Face2EmojiError as error:
             outcome = error.code
@@ -146,8 +148,9 @@ class PhotoService:
             self._metrics.waiting.set(self._waiting)
             self._metrics.wait_seconds.observe(perf_counter() - started)
 
-    async def _read_on(self, worker: _Worker, data: bytes) -> Reading:
-        future = asyncio.get_running_loop().run_in_executor(worker.thread, self._read_in_thread, worker.reader, data)
+    async def _read_on(self, worker: _Worker, data: bytes, main_only: bool) -> Reading:
+        read = partial(self._read_in_thread, worker.reader, data, main_only)
+        future = asyncio.get_running_loop().run_in_executor(worker.thread, read)
         future.add_done_callback(lambda done: self._free(worker, done))
         # A reading cannot be stopped half way: whoever gives up leaves, the worker finishes and is free again.
         return await asyncio.shield(future)
@@ -156,10 +159,10 @@ class PhotoService:
         done.exception()  # looked at, so that asyncio does not report it once more when nobody waits for it
         self._idle.put_nowait(worker)
 
-    def _read_in_thread(self, reader: Reader, data: bytes) -> Reading:
+    def _read_in_thread(self, reader: Reader, data: bytes, main_only: bool) -> Reading:
         started = perf_counter()
         try:
-            return reader.read(data)
+            return reader.read(data, main_only=main_only)
         except Face2EmojiError:
             raise
         except Exception as error:

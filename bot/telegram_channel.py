@@ -21,6 +21,8 @@ from typing import Any
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 import structlog
+from dbos import error as dbos_error
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -70,6 +72,7 @@ LONGEST_PAUSE = 30.0
 COMMAND_SECONDS = 5.0
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
+DATABASE_TROUBLE = (SQLAlchemyError, dbos_error.DBOSException, OSError)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
 
@@ -129,6 +132,7 @@ class TelegramChannel:
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = False
         self._polling: asyncio.Task[None] | None = None
 
     # Starting and stopping
@@ -150,6 +154,7 @@ class TelegramChannel:
         Raises:
             PlatformRefused: Telegram does not take the webhook's address.
         """
+        self._listening = True
         self._spawn(self._commands.announce())
         if public_url:
             await self._set_webhook(public_url)
@@ -179,14 +184,13 @@ class TelegramChannel:
         secret = request.headers.get("x-telegram-bot-api-secret-token", "")
         if not hmac.compare_digest(secret.encode(), self._secret.encode()):
             return PlainTextResponse("This address is Telegram's.", 403)
+        if not self._listening:
+            return PlainTextResponse("not yet", 503)
         try:
-            update = Update.de_json(json.loads(await request.body()), self.bot)
-        except Exception as error:
-            log.warning("update_not_understood", kind=type(error).__name__)
-            return PlainTextResponse("not understood")  # with 200: the same again would not help
-        try:
-            await self.receive(update)
-        except Exception as error:
+            await self.receive(json.loads(await request.body()))
+        except (ValueError, RecursionError):
+            return PlainTextResponse("This is no update.")  # with 200: the same again would not help
+        except DATABASE_TROUBLE as error:
             log.error("update_not_stored", kind=type(error).__name__)
             return PlainTextResponse("try again", 503)
         return PlainTextResponse("stored")
@@ -207,10 +211,9 @@ class TelegramChannel:
                 if not webhook_gone:
                     await self.bot.delete_webhook()  # with one set, getUpdates is refused; what waits there is kept
                     webhook_gone = True
-                for number, update in await self._updates(offset):
-                    if update:
-                        await self.receive(update)
-                    offset = number + 1
+                for update in await self._updates(offset):
+                    await self.receive(update)
+                    offset = update["update_id"] + 1
                 pause = 0.5
             except Conflict:
                 webhook_gone = False
@@ -221,31 +224,32 @@ class TelegramChannel:
                 await asyncio.sleep(_pause_asked(error) or pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _updates(self, offset: int | None) -> list[tuple[int, Update | None]]:
-        """Ask for updates, each by itself: one that the library does not understand must not hold back the others."""
+    async def _updates(self, offset: int | None) -> list[dict[str, Any]]:
+        """Ask for updates as they are: one that the library does not understand must not hold back the others."""
         arguments = {"offset": offset, "timeout": POLL_SECONDS, "allowed_updates": WANTED}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PTBUserWarning)  # it would rather see get_updates, which takes all or none
-            found: list[dict[str, Any]] = await self.bot.do_api_request(
+            updates: list[dict[str, Any]] = await self.bot.do_api_request(
                 "getUpdates",
                 {name: value for name, value in arguments.items() if value is not None},
                 read_timeout=POLL_SECONDS + 10,
             )
-        updates: list[tuple[int, Update | None]] = []
-        for data in found:
-            try:
-                updates.append((data["update_id"], Update.de_json(data, self.bot)))
-            except Exception as error:
-                log.warning("update_not_understood", kind=type(error).__name__)
-                updates.append((data["update_id"], None))
         return updates
 
-    async def receive(self, update: Update) -> None:
-        """Store what an update asks for; when this returns, it may be confirmed.
+    async def receive(self, data: dict[str, Any]) -> None:
+        """Store what an update asks for; when this returns, it may be confirmed. A strange one is let go.
 
         Raises:
-            Exception: the database's; the update must come again.
+            Exception: one of `DATABASE_TROUBLE`; the update must come again.
         """
+        try:
+            await self._receive(Update.de_json(data, self.bot))
+        except DATABASE_TROUBLE:
+            raise
+        except Exception as error:
+            log.warning("update_not_understood", kind=type(error).__name__)
+
+    async def _receive(self, update: Update) -> None:
         message = update.message or update.channel_post
         if update.callback_query:
             await self._soon(self._commands.press(update.callback_query))
@@ -283,8 +287,6 @@ class TelegramChannel:
         photo = photo_of(message)
         if photo is None or photo.kind not in ("photo", "document") or message.has_media_spoiler:
             return
-        if message.is_automatic_forward:  # the channel's own post, which is answered there
-            return
         if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
             await self._jobs.submit(self._job(update, message, message, photo))
         elif message.media_group_id:  # its caption, on another photo, may have asked
@@ -307,8 +309,10 @@ class TelegramChannel:
         )
 
     def _is_foreign(self, message: Message) -> bool:
-        """Tell other bots' posts and our own answers from people's; anonymous admins and channels count as people."""
+        """Tell what is no person's own post here. Anonymous admins and channels count as people."""
         origin = getattr(message.forward_origin, "sender_user", None)
+        if message.is_automatic_forward:  # a channel's own post, which is answered there
+            return True
         from_bot = bool(message.from_user and message.from_user.is_bot and not message.sender_chat)
         return from_bot or (origin is not None and origin.id == self.bot.id) or self._is_self(message.via_bot)
 
@@ -350,10 +354,7 @@ class TelegramChannel:
                 raise FileUnavailable from error
             if (found.file_size or 0) > self._max_bytes:
                 raise self._too_large()
-            try:
-                return bytes(await found.download_as_bytearray())
-            except InvalidToken as error:  # 404: the address has run out; the next try asks for a new one
-                raise TryAgain from error
+            return bytes(await found.download_as_bytearray())
 
     def _too_large(self) -> ImageTooLarge:
         return ImageTooLarge(TOO_MANY_BYTES.format(limit=self._limit))
@@ -432,18 +433,21 @@ def photo_of(message: Message) -> PhotoRef | None:
     """Return the picture in a message, of moving ones the preview; None when there is none to read."""
 
     def preview(kind: Kind, thumbnail: Any) -> PhotoRef | None:
-        return PhotoRef(kind, (thumbnail.file_id,)) if thumbnail else None
+        return found(kind, thumbnail.file_id) if thumbnail else None
+
+    def found(kind: Kind, *files: str) -> PhotoRef:
+        return PhotoRef(kind, tuple(dict.fromkeys(files)), message.message_id)
 
     if message.photo:
         sizes = sorted(message.photo, key=lambda size: size.width * size.height)
         first = next((size for size in sizes if min(size.width, size.height) >= SELFIE_SIDE), sizes[-1])
-        return PhotoRef("photo", tuple(dict.fromkeys((first.file_id, sizes[-1].file_id))))
+        return found("photo", first.file_id, sizes[-1].file_id)
     if message.animation:
         return preview("gif", message.animation.thumbnail)
     if message.document and (message.document.mime_type or "").startswith("image/"):
-        return PhotoRef("document", (message.document.file_id,))
+        return found("document", message.document.file_id)
     if message.sticker and not (message.sticker.is_animated or message.sticker.is_video):
-        return PhotoRef("sticker", (message.sticker.file_id,))
+        return found("sticker", message.sticker.file_id)
     if message.video_note:
         return preview("video_note", message.video_note.thumbnail)
     if message.video:
@@ -487,7 +491,7 @@ def _platform_errors() -> Iterator[None]:
         raise TryAgain(_pause_asked(error)) from error
     except (BadRequest, Forbidden) as error:
         raise Refused(error.message) from error
-    except (InvalidToken, NetworkError) as error:  # a token may be mended; the job waits for it
+    except (InvalidToken, NetworkError) as error:  # also a file's address that has run out: the next try gets a new one
         raise TryAgain from error
     except TelegramError as error:
         raise Refused(type(error).__name__) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ChatMemberStatus, ChatType
-from telegram.error import BadRequest, TelegramError
+from telegram.error import BadRequest, NetworkError, TelegramError
 from telegram.ext import ExtBot
 
 from bot import answers
@@ -30,6 +31,8 @@ from inference import EmojiMap, EmojiMapError
 log = structlog.get_logger(__name__)
 
 PLATFORM = "telegram"
+# Seconds between the tries to bring a command's answer to Telegram.
+REPLY_PAUSES = (0.5, 1, 2, 4)
 ADMINS = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
 
 
@@ -134,10 +137,8 @@ class Commands:
                     await self._store.count(given, corrected, press.model)
         except ValueError:  # forged, or of a release long ago
             notice = language.already_counted
-        except BadRequest as error:
-            if "not modified" not in error.message:
-                raise
-            notice = language.already_counted
+        except TelegramError as error:
+            notice = language.already_counted if "not modified" in error.message else language.failed
         await self._bot.answer_callback_query(query.id, notice)
 
     async def _start(self, _command: Command, _message: Message, language: Phrases) -> str:
@@ -192,15 +193,14 @@ class Commands:
         await self._store.save_chat(PLATFORM, str(message.chat_id), replace(chat, changes=changes))
 
     async def _forget(self, _command: Command, message: Message, language: Phrases) -> str:
-        here, asker = str(message.chat_id), str(message.from_user.id) if message.from_user else ""
-        is_private = message.chat.type == ChatType.PRIVATE
+        here = str(message.chat_id)
+        # Who posts as a channel shares one sender with all who do, and has no jobs that are theirs alone.
+        asker = str(message.from_user.id) if message.from_user and not message.sender_chat else None
         is_admin = await self._is_admin(message)
         if is_admin:
             await self._store.save_chat(PLATFORM, here, Chat())
-            await self._jobs.forget(lambda _sender, chat: chat == here, PLATFORM)
-        if is_private or not is_admin:
-            await self._jobs.forget(lambda sender, _chat: sender == asker, PLATFORM)
-        if is_private:
+        await self._jobs.forget(lambda sender, chat: sender == asker or (is_admin and chat == here), PLATFORM)
+        if message.chat.type == ChatType.PRIVATE:
             return language.forgot_private
         return language.forgot_group if is_admin else language.forgot_member
 
@@ -232,12 +232,21 @@ class Commands:
         return (await self._bot.get_chat_member(message.chat_id, self._bot.id)).status in ADMINS
 
     async def _reply(self, message: Message, text: str) -> None:
-        await self._bot.send_message(
-            message.chat_id,
-            text,
-            message_thread_id=message.message_thread_id if message.is_topic_message else None,
-            reply_parameters=ReplyParameters(message.message_id, allow_sending_without_reply=True),
-        )
+        for pause in (*REPLY_PAUSES, None):
+            try:
+                await self._bot.send_message(
+                    message.chat_id,
+                    text,
+                    message_thread_id=message.message_thread_id if message.is_topic_message else None,
+                    reply_parameters=ReplyParameters(message.message_id, allow_sending_without_reply=True),
+                )
+                return
+            except BadRequest:
+                raise
+            except NetworkError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
 
 
 def keyboard(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup | None:

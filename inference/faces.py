@@ -49,6 +49,9 @@ DETECTOR_SCORE = 0.5
 SURE_SCORE = 0.76
 LARGE_SCORE = 0.6
 LARGE_SHARE = 0.25
+# The first view sees every face from this share of the photo's long side on (60 of 60, pasted at random places; 59 at 18 %,
+# 26 at 15 %): where it shows one, no larger face can be missing.
+MAIN_SHARE = 0.2
 # Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
 SCORE_WITHOUT_MESH = 0.85
 MESH_SIDE = 256
@@ -121,7 +124,10 @@ class _Graph:
         self._graph.close()
 
 
+# One thread does all of a graph: for nodes in a row, handing over between threads costs more than it gains.
+_EXECUTOR = 'executor { name: "" type: "ApplicationThreadExecutor" }'
 _DETECTOR_GRAPH = f"""
+{_EXECUTOR}
 input_stream: "image"
 output_stream: "detections"
 node {{
@@ -132,7 +138,9 @@ node {{
 }}
 """
 
-_MESH_GRAPH = """
+_MESH_GRAPH = (
+    _EXECUTOR
+    + """
 input_stream: "image"
 input_stream: "roi"
 output_stream: "landmarks"
@@ -151,6 +159,7 @@ node {
   output_stream: "LANDMARKS:landmarks"
 }
 """
+)
 
 
 def _packet(pixels: NDArray[np.uint8]) -> Any:
@@ -194,21 +203,27 @@ class FaceFinder:
         anywhere = np.array(((72, 80), (120, 80), (96, 120)), np.float32)
         self._lay_mesh(blank, _Candidate(np.array((48, 48, 144, 144), np.float32), anywhere, 1.0))
 
-    def find(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
+    def find(self, pixels: NDArray[np.uint8], main_only: bool = False) -> tuple[FoundFace, ...]:
         """Return every face, left to right.
 
         Args:
             pixels: (rows, columns, 3) uint8 RGB, upright.
+            main_only: only the face that the photo is about is asked for. Where it is large, small ones may be left
+                out; that takes half the time.
         """
         whole, *tiles = _views(pixels.shape[1], pixels.shape[0])
-        candidates = self._detect(self._close, pixels, *whole) + self._detect(self._far, pixels, *whole)
+        candidates = self._detect(self._close, pixels, *whole)
+        if main_only and any(_share(hit.box, pixels) >= MAIN_SHARE for hit in candidates):
+            faces = self._confirm_all(pixels, candidates)
+            if any(_share(face.box, pixels) >= MAIN_SHARE for face in faces):
+                return faces
+        candidates += self._detect(self._far, pixels, *whole)
         for tile in tiles:
             candidates += self._detect(self._far, pixels, *tile)
         if len(_distinct(candidates)) >= CROWD:
             for tile in _tiles(pixels.shape[1], pixels.shape[0], CROWD_TILE_SHARE, CROWD_TILE_MIN):
                 candidates += self._detect(self._far, pixels, *tile)
-        found = [face for hit in _distinct(candidates) if (face := self._confirm(pixels, hit))]
-        return tuple(sorted(_distinct(found), key=lambda face: (float(face.box[0]), float(face.box[1]))))
+        return self._confirm_all(pixels, candidates)
 
     def close(self) -> None:
         """Stop the graphs; the finder is of no use afterwards."""
@@ -241,13 +256,16 @@ class FaceFinder:
             )
         return hits
 
+    def _confirm_all(self, pixels: NDArray[np.uint8], candidates: list[_Candidate]) -> tuple[FoundFace, ...]:
+        found = [face for hit in _distinct(candidates) if (face := self._confirm(pixels, hit))]
+        return tuple(sorted(_distinct(found), key=lambda face: (float(face.box[0]), float(face.box[1]))))
+
     def _confirm(self, pixels: NDArray[np.uint8], candidate: _Candidate) -> FoundFace | None:
         """Look again from near, then lay the mesh; None when it is no face."""
         looks = self._detect(self._close, pixels, *_around(candidate.box))
         same = [look for look in looks if _shared(look.box, candidate.box) >= SAME_FACE]
         hit = max(same, key=lambda look: look.score, default=None)
-        is_large = hit is not None and (hit.box[2:] - hit.box[:2]).max() >= LARGE_SHARE * max(pixels.shape[:2])
-        if hit is None or hit.score < (LARGE_SCORE if is_large else SURE_SCORE):
+        if hit is None or hit.score < (LARGE_SCORE if _share(hit.box, pixels) >= LARGE_SHARE else SURE_SCORE):
             return None
         landmarks = self._lay_mesh(pixels, hit)
         box, anchors = hit.box, hit.anchors
@@ -279,6 +297,11 @@ class FaceFinder:
         landmarks = np.array([(mark.x, mark.y, mark.z) for mark in marks], np.float32) * side
         landmarks[:, :2] += (left, top)
         return landmarks
+
+
+def _share(box: Points, pixels: NDArray[np.uint8]) -> float:
+    """Return the longer side of a box as a share of the photo's."""
+    return float((box[2:] - box[:2]).max() / max(pixels.shape[:2]))
 
 
 def _around(box: Points) -> tuple[int, int, int]:

@@ -41,7 +41,7 @@ class ObedientReader:
         self.threads.add(threading.get_ident())
         return self
 
-    def read(self, data: bytes) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
         self.seen.append(data)
         self.threads.add(threading.get_ident())
         assert self.may_read.wait(20)

@@ -48,7 +48,7 @@ class WrittenReader(ObedientReader):
         super().__init__()
         self._map = load_emoji_map()
 
-    def read(self, data: bytes) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
         super().read(data)
         if data == DAMAGED:
             raise UnreadableImage("the photo is damaged")

@@ -24,7 +24,7 @@ class PairReader:
         self.threads = [threading.get_ident()]
         made.append(self)
 
-    def read(self, data: bytes) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
         self.pair.wait(10)
         self.threads.append(threading.get_ident())
         return READING

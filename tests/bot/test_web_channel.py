@@ -84,7 +84,7 @@ def test_a_mistake_in_the_web_channel_itself_has_the_same_shape(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     served = serve()
-    monkeypatch.setattr(served.reader, "read", lambda data: None)
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only: None)
     response = served.post()
     assert error_of(response) == (500, "internal_error")
     assert response.headers["x-content-type-options"] == "nosniff"

@@ -52,6 +52,20 @@ def test_the_same_face_at_every_size(finder: FaceFinder, astronaut: Pixels, scal
     assert face.anchors / scale == pytest.approx(reference.anchors, abs=5)
 
 
+@pytest.mark.parametrize(("side", "all_found"), [(400, False), (60, True)])
+def test_for_the_main_face_the_small_ones_may_be_left_out_beside_a_large_one(
+    finder: FaceFinder, head: Pixels, side: int, all_found: bool
+) -> None:
+    picture = np.full((700, 1280, 3), 110, np.uint8)
+    picture[200 : 200 + side, 100 : 100 + side] = resized(head, side)
+    picture[300:360, 1000:1060] = resized(head, 60)
+    every, main_only = finder.find(picture), finder.find(picture, main_only=True)
+    assert len(every) == 2
+    assert len(main_only) == (2 if all_found else 1)
+    for one, same in zip(every, main_only, strict=False):
+        assert same.anchors == pytest.approx(one.anchors, abs=0.5)
+
+
 def test_a_tight_crop_that_cuts_chin_and_forehead(finder: FaceFinder, astronaut: Pixels) -> None:
     (face,) = finder.find(np.ascontiguousarray(astronaut[85:175, 178:272]))
     assert np.prod(face.box[2:] - face.box[:2]) > 0.6 * 90 * 94
