@@ -49,8 +49,8 @@ DETECTOR_SCORE = 0.5
 SURE_SCORE = 0.76
 LARGE_SCORE = 0.6
 LARGE_SHARE = 0.25
-# The first view sees every face from this share of the photo's long side on (60 of 60, pasted at random places; 59 at 18 %,
-# 26 at 15 %): where it shows one, no larger face can be missing.
+# The first view sees every face from this share of the photo's long side on (60 of 60 people pasted at random places;
+# 59 at 18 %, 26 at 15 %): where it shows one, no larger face can be missing.
 MAIN_SHARE = 0.2
 # Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
 SCORE_WITHOUT_MESH = 0.85
