@@ -27,13 +27,15 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, Serializer, SetWorkflowID
+from dbos import error as dbos_error
 from filelock import FileLock, Timeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.answers import Kind, Outcome
 from bot.errors import Busy, DatabaseUnavailable, NotReady
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
-from bot.store import Store, sqlite_path
+from bot.store import WORKERS, Store, sqlite_path, unavailable
 from inference import EmojiMap, Face2EmojiError, Reading
 
 log = structlog.get_logger(__name__)
@@ -55,13 +57,6 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96
 PURGE_SECONDS = 60.0
-
-_BEATS = sa.Table(
-    "face2emoji_workers",
-    sa.MetaData(),
-    sa.Column("worker", sa.String, primary_key=True),
-    sa.Column("seen", sa.DateTime(timezone=True), nullable=False),
-)
 
 
 class TryAgain(Exception):
@@ -289,12 +284,17 @@ class Jobs:
         """Begin to work, first on what an earlier process left.
 
         Raises:
-            DatabaseUnavailable: another process works on the same SQLite file.
+            DatabaseUnavailable: it does not work, or another process works on the same SQLite file.
         """
+        try:
+            await self._start()
+        except (SQLAlchemyError, dbos_error.DBOSException) as error:
+            raise unavailable(self._engine.url, error) from error
+
+    async def _start(self) -> None:
         if self._lock:
             self._own(self._lock)
         else:
-            await asyncio.to_thread(_BEATS.create, self._engine, checkfirst=True)
             await asyncio.to_thread(self._sign)  # before the first job, or the others would take it over
         DBOS(
             config={
@@ -329,7 +329,7 @@ class Jobs:
             DBOS.destroy(workflow_completion_timeout_sec=seconds if self._at_work else 0, destroy_registry=True)
             if self._lock is None:
                 with self._engine.begin() as connection:
-                    connection.execute(sa.delete(_BEATS).where(_BEATS.c.worker == self._worker))
+                    connection.execute(sa.delete(WORKERS).where(WORKERS.c.worker == self._worker))
             else:
                 self._lock.release()
 
@@ -442,16 +442,16 @@ class Jobs:
             await asyncio.to_thread(DBOS._recover_pending_workflows, dead)
 
     def _sign(self) -> None:
-        ours = _BEATS.c.worker == self._worker
+        ours = WORKERS.c.worker == self._worker
         with self._engine.begin() as connection:  # the database's clock, for those of machines differ
-            if not connection.execute(sa.update(_BEATS).where(ours).values(seen=sa.func.now())).rowcount:
-                connection.execute(sa.insert(_BEATS).values(worker=self._worker, seen=sa.func.now()))
+            if not connection.execute(sa.update(WORKERS).where(ours).values(seen=sa.func.now())).rowcount:
+                connection.execute(sa.insert(WORKERS).values(worker=self._worker, seen=sa.func.now()))
 
     def _dead(self) -> list[str]:
         alive_since = sa.func.now() - sa.text(f"interval '{LEASE_SECONDS} seconds'")
         with self._engine.begin() as connection:
-            alive = set(connection.execute(sa.select(_BEATS.c.worker).where(_BEATS.c.seen > alive_since)).scalars())
-            connection.execute(sa.delete(_BEATS).where(_BEATS.c.seen <= alive_since))
+            alive = set(connection.execute(sa.select(WORKERS.c.worker).where(WORKERS.c.seen > alive_since)).scalars())
+            connection.execute(sa.delete(WORKERS).where(WORKERS.c.seen <= alive_since))
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return sorted({str(job.executor_id) for job in pending} - alive)
 

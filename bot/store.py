@@ -37,6 +37,16 @@ _FEEDBACK = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
+WORKERS = sa.Table(
+    "face2emoji_workers",
+    _TABLES,
+    sa.Column("worker", sa.String, primary_key=True),
+    sa.Column("seen", sa.DateTime(timezone=True), nullable=False),
+)
+"""The processes that share the jobs of a PostgreSQL, and when each last showed that it lives; kept by `bot.jobs`."""
+
+_SETTING_UP = 5104310  # any number that is ours
+
 
 def open_database(url: str) -> sa.Engine:
     """Connect and make our tables if they are missing.
@@ -54,12 +64,23 @@ def open_database(url: str) -> sa.Engine:
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:
             engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-        _TABLES.create_all(engine)
+        with engine.begin() as connection:
+            # Processes that start at once must not all find the tables missing.
+            if connection.dialect.name == "sqlite":
+                connection.execute(sa.text("BEGIN IMMEDIATE"))
+            else:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETTING_UP)))
+            _TABLES.create_all(connection)
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        place = shown.database if shown.get_backend_name() == "sqlite" else f"{shown.host}/{shown.database}"
-        raise DatabaseUnavailable(DatabaseUnavailable.unreachable.format(place=place, reason=reason)) from error
+        raise unavailable(shown, error) from error
     return engine
+
+
+def unavailable(url: sa.URL, error: Exception) -> DatabaseUnavailable:
+    """Say which database cannot be used and why, without its password."""
+    place = url.database if url.get_backend_name() == "sqlite" else f"{url.host}/{url.database}"
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return DatabaseUnavailable(DatabaseUnavailable.unreachable.format(place=place, reason=reason))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

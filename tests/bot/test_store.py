@@ -58,6 +58,12 @@ async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
     ]
 
 
+async def test_processes_that_start_at_once_do_not_stumble_over_one_another(new_database: NewDatabase) -> None:
+    url = new_database()
+    for engine in await asyncio.gather(*(asyncio.to_thread(open_database, url) for _ in range(8))):
+        engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
