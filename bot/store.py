@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,8 +87,9 @@ def unavailable(url: sa.URL, error: Exception) -> DatabaseUnavailable:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = "IMMEDIATE"  # a reader that turns writer half way would find the database locked
+    with suppress(sqlite3.OperationalError):  # locked: somebody else is just switching it over
+        connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for writers
     for pragma in (
-        "journal_mode=WAL",  # readers do not wait for writers
         "synchronous=FULL",  # what was stored survives a power cut
         "foreign_keys=ON",
         "secure_delete=ON",  # what is deleted is overwritten
