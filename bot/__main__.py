@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bot.errors import AddressUnavailable, DatabaseUnavailable, NothingToDo, SettingsError
+from bot.errors import AddressUnavailable, SettingsError, WorkerMisplaced
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
@@ -251,16 +251,16 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
     """Answer jobs that other processes take in, until a signal.
 
     Raises:
-        NothingToDo: no chat platform is set up.
-        DatabaseUnavailable: it cannot be opened, or cannot be shared.
+        WorkerMisplaced: no chat platform is set up, or the database cannot be shared.
+        DatabaseUnavailable: it cannot be opened.
         Face2EmojiError: the model could not be loaded, or a chat platform refuses us.
     """
     metrics = Metrics()
     service = photo_service(settings, load, metrics)
     if settings.telegram_bot_token is None:
-        raise NothingToDo
+        raise WorkerMisplaced(WorkerMisplaced.no_platform)
     if settings.database_url.get_secret_value().startswith("sqlite"):
-        raise DatabaseUnavailable(DatabaseUnavailable.not_shared)
+        raise WorkerMisplaced(WorkerMisplaced.not_shared)
     chats = Chats(settings, service, metrics)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -283,9 +283,10 @@ async def export_feedback(settings: Settings) -> None:
     """
     from bot.store import Store, open_database
 
+    counts = await Store(open_database(settings.database_url.get_secret_value())).feedback()
     writer = csv.writer(sys.stdout)
     writer.writerow(["given", "corrected", "model", "count"])
-    for row in await Store(open_database(settings.database_url.get_secret_value())).feedback():
+    for row in counts:
         writer.writerow([row.given, row.corrected, row.model, row.count])
 
 

@@ -94,17 +94,17 @@ class DatabaseUnavailable(BotError):
         "Another Face2Emoji already works on {place}. Stop it, or give each its own FACE2EMOJI_DATABASE_URL; "
         "several processes can share a PostgreSQL."
     )
+
+
+class WorkerMisplaced(SettingsError):
+    """A worker that could do nothing with these settings."""
+
+    code = "worker_misplaced"
     not_shared = (
         "More workers need a database that processes can share. Set FACE2EMOJI_DATABASE_URL to the same postgresql:// "
         "address for all of them."
     )
-
-
-class NothingToDo(BotError):
-    """A worker without a chat platform to work for."""
-
-    code = "nothing_to_do"
-    sentence = (
+    no_platform = (
         "A worker answers photos of chat platforms, and none is set up. Set TELEGRAM_BOT_TOKEN (docs/telegram.md)."
     )
 
@@ -116,10 +116,14 @@ class FileUnavailable(BotError):
     sentence = "The photo could not be fetched. Please send it again."
 
 
-class PlatformRefused(BotError):
+class PlatformRefused(SettingsError):
     """A chat platform does not know our token, or does not take our address."""
 
     code = "platform_refused"
+    unreachable = (
+        "Telegram cannot be reached. Check the connection of this machine, and TELEGRAM_BASE_URL if it is set; "
+        "the bot goes on trying."
+    )
     webhook = "Telegram does not take the address {url}: {reason}. Check FACE2EMOJI_PUBLIC_URL."
     conflict = (
         "Another program asks Telegram for the updates of this bot, and only one may. "

@@ -28,8 +28,8 @@ def _token(token: SecretStr) -> SecretStr:
 def _database(url: SecretStr) -> SecretStr:
     """Name the driver, as SQLAlchemy wants it."""
     scheme, separator, rest = url.get_secret_value().partition("://")
-    if not separator or scheme not in _DRIVERS:
-        raise ValueError("it begins with sqlite:/// or postgresql://")
+    if not separator or scheme not in _DRIVERS or not rest.strip("/"):
+        raise ValueError("it looks like sqlite:///file.db or postgresql://user:password@host/database")
     return SecretStr(f"{_DRIVERS[scheme]}://{rest}")
 
 
@@ -112,9 +112,14 @@ def _misspelt() -> list[str]:
     """Name the variables that look like ours but are none: a typo must not pass in silence."""
     known = list(variables().values())
     problems = []
-    for place, names in (("in .env ", DotEnvSettingsSource(Settings).env_vars), ("", os.environ)):
+    # In the environment TELEGRAM_... may be another program's.
+    places = (
+        ("in .env ", (PREFIX, "TELEGRAM_"), DotEnvSettingsSource(Settings).env_vars),
+        ("", (PREFIX,), os.environ),
+    )
+    for place, ours, names in places:
         for name in sorted(map(str.upper, names)):
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(ours) and name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
                 problems.append(f"{name} {place}is no setting" + (f" (did you mean {nearest[0]}?)" if nearest else ""))
     return problems

@@ -80,7 +80,7 @@ def open_database(url: str) -> sa.Engine:
 
 def unavailable(url: sa.URL, error: Exception) -> DatabaseUnavailable:
     """Say which database cannot be used and why, without its password."""
-    place = url.database if url.get_backend_name() == "sqlite" else f"{url.host}/{url.database}"
+    place = url.database if url.get_backend_name() == "sqlite" else f"{url.host or 'here'}/{url.database or ''}"
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return DatabaseUnavailable(DatabaseUnavailable.unreachable.format(place=place, reason=reason))
 

@@ -27,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from telegram import (
+    Document,
     Message,
     MessageEntity,
     ReactionTypeEmoji,
@@ -68,8 +69,12 @@ MAX_DOWNLOAD = 20_000_000
 SELFIE_SIDE = 600
 POLL_SECONDS = 50
 LONGEST_PAUSE = 30.0
-# For this long a command may hold back the confirmation of its update; then it goes on by itself.
-COMMAND_SECONDS = 5.0
+# For this long a command may hold back the confirmation of its update; then it goes on by itself. While one of a chat's
+# commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
+COMMAND_SECONDS = 1.0
+# So long the last commands may take when the bot stops.
+CLOSING_SECONDS = 5.0
+PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
 DATABASE_TROUBLE = (SQLAlchemyError, dbos_error.DBOSException, OSError)
@@ -77,15 +82,14 @@ GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
 
 class _Limiter(AIORateLimiter):
-    """Telegram limits messages; the notice "typing" is none, and must not take a message's turn."""
+    """Telegram limits what a chat shows; questions and the notice "typing" must not take the turn of that."""
 
     async def process_request(
         self, callback: Any, args: Any, kwargs: Any, endpoint: str, data: Any, rate_limit_args: int | None
     ) -> Any:
         """Send the request in its turn."""
-        if endpoint == "sendChatAction":
-            return await callback(*args, **kwargs)
-        return await super().process_request(callback, args, kwargs, endpoint, data, rate_limit_args)
+        counted = data if endpoint in ("sendMessage", "setMessageReaction") else {}
+        return await super().process_request(callback, args, kwargs, endpoint, counted, rate_limit_args)
 
 
 class TelegramChannel:
@@ -127,11 +131,12 @@ class TelegramChannel:
         self._jobs = jobs
         self._store = store
         self._max_bytes = min(max_bytes, MAX_DOWNLOAD) if server == "https://api.telegram.org" else max_bytes
-        self._limit = f"{self._max_bytes / 1e6:.0f} MB"
+        self._limit = f"{self._max_bytes // 1_000_000} MB"
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._busy_chats: set[int] = set()
         self._listening = False
         self._polling: asyncio.Task[None] | None = None
 
@@ -167,7 +172,7 @@ class TelegramChannel:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=COMMAND_SECONDS)
+            await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
 
     async def disconnect(self) -> None:
         """Close the connections; to be called when no job is at work any more."""
@@ -252,7 +257,7 @@ class TelegramChannel:
     async def _receive(self, update: Update) -> None:
         message = update.message or update.channel_post
         if update.callback_query:
-            await self._soon(self._commands.press(update.callback_query))
+            await self._soon(update.callback_query.from_user.id, self._commands.press(update.callback_query))
         elif message is None or self._is_foreign(message):
             pass
         elif message.migrate_to_chat_id:
@@ -261,7 +266,7 @@ class TelegramChannel:
             if command.name == "emoji":
                 await self._asked(update, message, message.reply_to_message or message)
             else:
-                await self._soon(self._commands.run(command, message))
+                await self._soon(message.chat_id, self._commands.run(command, message))
         elif message.chat.type == ChatType.PRIVATE:
             await self._private(update, message)
         elif self._is_mentioned(message):
@@ -273,14 +278,14 @@ class TelegramChannel:
         if photo := photo_of(message):
             await self._jobs.submit(self._job(update, message, message, photo))
         elif message.effective_attachment or message.text:  # and not "pinned a message" or the like
-            await self._soon(self._commands.explain(message))
+            await self._soon(message.chat_id, self._commands.explain(message))
 
     async def _asked(self, update: Update, asking: Message, target: Message | None) -> None:
         """Somebody wants to know about this very photo."""
         if target and (photo := photo_of(target)):
             await self._jobs.submit(self._job(update, asking, target, photo))
         else:
-            await self._soon(self._commands.explain_emoji(asking))
+            await self._soon(asking.chat_id, self._commands.explain_emoji(asking))
 
     async def _overheard(self, update: Update, message: Message) -> None:
         """Answer a photo of a group that nobody asked about, if the group wants that."""
@@ -325,9 +330,13 @@ class TelegramChannel:
         name = f"@{self.bot.username}".lower()
         return any(text.lower() == name or self._is_self(entity.user) for entity, text in found.items())
 
-    async def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let a command end before its update is confirmed, unless that would make the others wait."""
-        await asyncio.wait({self._spawn(work)}, timeout=COMMAND_SECONDS)
+    async def _soon(self, chat: int, work: Coroutine[Any, Any, None]) -> None:
+        """Let a command end before its update is confirmed, unless that would make other chats wait."""
+        task = self._spawn(work)
+        if chat not in self._busy_chats:
+            self._busy_chats.add(chat)
+            task.add_done_callback(lambda _done: self._busy_chats.discard(chat))
+            await asyncio.wait({task}, timeout=COMMAND_SECONDS)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def guarded() -> None:
@@ -444,7 +453,7 @@ def photo_of(message: Message) -> PhotoRef | None:
         return found("photo", first.file_id, sizes[-1].file_id)
     if message.animation:
         return preview("gif", message.animation.thumbnail)
-    if message.document and (message.document.mime_type or "").startswith("image/"):
+    if message.document and _is_picture(message.document):
         return found("document", message.document.file_id)
     if message.sticker and not (message.sticker.is_animated or message.sticker.is_video):
         return found("sticker", message.sticker.file_id)
@@ -453,6 +462,12 @@ def photo_of(message: Message) -> PhotoRef | None:
     if message.video:
         return preview("video", message.video.thumbnail)
     return None
+
+
+def _is_picture(document: Document) -> bool:
+    """Go by the type, or by the name where a program named none; what it really is, reading it will tell."""
+    is_named_so = (document.file_name or "").lower().endswith(PICTURE_NAMES)
+    return (document.mime_type or "").startswith("image/") or is_named_so
 
 
 def _thread(job: SelfieJob) -> int | None:
@@ -473,7 +488,7 @@ async def _insist(call: Callable[[], Awaitable[Any]]) -> None:
         except (InvalidToken, BadRequest):
             raise
         except TelegramError as error:
-            log.warning("telegram_unreachable", kind=type(error).__name__, again_in=pause)
+            log.warning("telegram_unreachable", kind=type(error).__name__, help=PlatformRefused.unreachable)
             await asyncio.sleep(_pause_asked(error) or pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

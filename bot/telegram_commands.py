@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,8 @@ from inference import EmojiMap, EmojiMapError
 log = structlog.get_logger(__name__)
 
 PLATFORM = "telegram"
+# Replies that may wait for their turn in one chat. What a command changes is changed at once; the words can be spared.
+MOST_REPLIES = 20
 # Seconds between the tries to bring a command's answer to Telegram.
 REPLY_PAUSES = (0.5, 1, 2, 4)
 ADMINS = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
@@ -72,6 +75,7 @@ class Commands:
         self._emoji_map = emoji_map
         self._service = service
         self._retention = retention
+        self._waiting_replies: Counter[int] = Counter()
         self._actions: dict[str, Callable[[Command, Message, Phrases], Awaitable[str]]] = {
             "start": self._start,
             "help": self._help,
@@ -124,11 +128,15 @@ class Commands:
         """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
         language = phrases(query.from_user.language_code)
         message = query.message
+        # Of an old message Telegram does not tell any more what it shows.
+        is_told = isinstance(message, Message) and message.is_accessible
+        markup = message.reply_markup if isinstance(message, Message) else None
+        shown = {button.callback_data for row in (markup.inline_keyboard if markup else ()) for button in row}
         try:
             press = answers.press(query.data or "", language)
             notice = press.notice
-            if message is None:
-                notice = language.already_counted
+            if message is None or (is_told and query.data not in shown):
+                notice = language.already_counted  # pressed on a screen that is behind
             else:
                 await self._bot.edit_message_reply_markup(
                     message.chat.id, message.message_id, reply_markup=keyboard(press.rows)
@@ -136,7 +144,7 @@ class Commands:
                 for given, corrected in press.counts:
                     await self._store.count(given, corrected, press.model)
         except ValueError:  # forged, or of a release long ago
-            notice = language.already_counted
+            notice = language.failed
         except TelegramError as error:
             notice = language.already_counted if "not modified" in error.message else language.failed
         await self._bot.answer_callback_query(query.id, notice)
@@ -159,9 +167,12 @@ class Commands:
                 return language.admins_only
             chat = replace(chat, auto=wanted == "on")
             await self._store.save_chat(PLATFORM, str(message.chat_id), chat)
-        if not chat.auto:
-            return language.auto_off.format(bot=self._bot.username)
-        lines = [language.auto_on] + ([] if await self._sees_photos(message) else [language.auto_blind])
+        return await self._auto_state(chat, message, language)
+
+    async def _auto_state(self, chat: Chat, message: Message, language: Phrases) -> str:
+        lines = [language.auto_on if chat.auto else language.auto_off]
+        if chat.auto and not await self._sees_photos(message):
+            lines.append(language.auto_blind)
         return "\n\n".join(lines).format(bot=self._bot.username)
 
     async def _map(self, command: Command, message: Message, language: Phrases) -> str:
@@ -178,6 +189,8 @@ class Commands:
         if expression is None:
             known = ", ".join(language.expressions.values())
             return language.unknown_expression.format(expressions=known)
+        if not rest:
+            return language.map_usage
         changes = {**chat.changes, expression: "".join(rest)}
         try:
             emoji = self._emoji_map.changed(changes).steps[expression][0].emoji
@@ -208,7 +221,7 @@ class Commands:
         chat = await self._store.chat(PLATFORM, str(message.chat_id))
         lines = []
         if message.chat.type != ChatType.PRIVATE:
-            lines.append((language.auto_on if chat.auto else language.auto_off).format(bot=self._bot.username))
+            lines.append(await self._auto_state(chat, message, language))
         changes = ", ".join(f"{language.expressions[name]} {emoji}" for name, emoji in chat.changes.items())
         lines.append(language.map_changed.format(changes=changes) if changes else language.map_unchanged)
         lines.append(language.model_version.format(model=self._service.model))
@@ -227,11 +240,25 @@ class Commands:
 
     async def _sees_photos(self, message: Message) -> bool:
         """Say whether Telegram shows us the photos of this group."""
-        if self._bot.bot.can_read_all_group_messages or message.chat.type == ChatType.CHANNEL:
+        if message.chat.type == ChatType.CHANNEL:
+            return True
+        if (await self._bot.get_me()).can_read_all_group_messages:  # asked anew: it may just have been switched
             return True
         return (await self._bot.get_chat_member(message.chat_id, self._bot.id)).status in ADMINS
 
     async def _reply(self, message: Message, text: str) -> None:
+        waiting = self._waiting_replies
+        if waiting[message.chat_id] >= MOST_REPLIES:
+            return
+        waiting[message.chat_id] += 1
+        try:
+            await self._bring(message, text)
+        finally:
+            waiting[message.chat_id] -= 1
+            if not waiting[message.chat_id]:
+                del waiting[message.chat_id]
+
+    async def _bring(self, message: Message, text: str) -> None:
         for pause in (*REPLY_PAUSES, None):
             try:
                 await self._bot.send_message(

@@ -59,8 +59,21 @@ def test_an_error_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert "TELEGRAM_BOT_TOKEN is wrong: a token from @BotFather looks like" in caught.value.message
-    assert "FACE2EMOJI_DATABASE_URL is wrong: it begins with sqlite:/// or postgresql://" in caught.value.message
+    assert "FACE2EMOJI_DATABASE_URL is wrong: it looks like sqlite:///file.db or postgresql://" in caught.value.message
     assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db"])
+def test_an_address_without_a_database_is_wrong(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("FACE2EMOJI_DATABASE_URL", url)
+    with pytest.raises(SettingsError):
+        load_settings()
+
+
+def test_a_misspelt_token_does_not_pass_in_silence() -> None:
+    Path(".env").write_text("TELEGRAM_BOT_TOKN=123456789:AAF\n")
+    with pytest.raises(SettingsError, match=r"TELEGRAM_BOT_TOKN in \.env .* TELEGRAM_BOT_TOKEN"):
+        load_settings()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])

@@ -61,6 +61,11 @@ def test_an_image_document_and_a_still_sticker_are_photos(telegram: TelegramBot)
         assert (large.text, details.text) == ("😄", DETAILS)
 
 
+def test_a_file_without_a_type_goes_by_its_name(telegram: TelegramBot) -> None:
+    file = telegram.server.document(HAPPY, user=telegram.person(), name="IMG_1.HEIC", mime="application/octet-stream")
+    assert [message.text for message in telegram.ask(file)] == ["😄", DETAILS]
+
+
 def gif(bot: TelegramBot, user: Json, thumbnail: bytes | None) -> Json:
     return bot.server.animation(thumbnail, user=user)
 
@@ -99,7 +104,10 @@ def test_of_a_moving_picture_the_preview_is_read_and_we_say_so(
         (lambda bot, ada: bot.server.text("/weather", user=ada), ENGLISH.not_a_photo),
         (lambda bot, ada: bot.server.voice(user=ada), ENGLISH.not_a_photo),
         (lambda bot, ada: bot.server.location(user=ada), ENGLISH.not_a_photo),
-        (lambda bot, ada: bot.server.document(b"%PDF", user=ada, mime="application/pdf"), ENGLISH.not_a_photo),
+        (
+            lambda bot, ada: bot.server.document(b"%", user=ada, name="a.pdf", mime="text/plain"),
+            ENGLISH.not_a_photo,
+        ),
         (lambda bot, ada: bot.server.photo(NOBODY, user=ada), ENGLISH.no_face),
         (lambda bot, ada: bot.server.photo(DAMAGED, user=ada), ENGLISH.unreadable),
         (lambda bot, ada: bot.server.text("/emoji", user=ada), ENGLISH.emoji_needs_photo),

@@ -151,7 +151,7 @@ def test_the_map_is_spoken_to_in_the_persons_language(telegram: TelegramBot) -> 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        ("happy", ENGLISH.not_an_emoji),
+        ("happy", ENGLISH.map_usage),
         ("happy joy", ENGLISH.not_an_emoji),
         ("happy 🎉🎉", ENGLISH.not_an_emoji),
         ("happy 🎉 🎉", ENGLISH.not_an_emoji),
@@ -248,6 +248,7 @@ def press(telegram: TelegramBot, sent: Sent, label: str, *, markup: Json | None 
     )
     update_id = telegram.server.push(update)
     telegram.settle(update_id)
+    wait_until(lambda: len(telegram.server.answered_queries) > before)
     (answered,) = telegram.server.answered_queries[before:]
     assert answered["callback_query_id"] == update["callback_query"]["id"]
     return update_id, answered.get("text", "")
@@ -315,12 +316,23 @@ def test_buttons_of_old_messages_and_forged_ones_are_answered(telegram: Telegram
     before = counts(telegram)
     for data in ("", "right", "right:0123abcd:9", "is:0123abcd:1", "x" * 64):
         telegram.settle(telegram.server.push(telegram.server.press(held, data, sent.chat_id)))
-    assert [answered["text"] for answered in telegram.server.answered_queries] == [ENGLISH.already_counted] * 5
+    assert [answered["text"] for answered in telegram.server.answered_queries] == [ENGLISH.failed] * 5
     assert counts(telegram) == before
     old = telegram.server.press(held, data_of(sent.reply_markup, ENGLISH.right), sent.chat_id, inaccessible=True)
     telegram.settle(telegram.server.push(old))
     assert telegram.server.answered_queries[-1]["text"] == ENGLISH.thanks
     assert counts(telegram)["neutral", "neutral"] == 1
+
+
+def test_a_screen_that_is_behind_does_not_count_twice(telegram: TelegramBot) -> None:
+    sent = details(telegram, b"happy:92")
+    before = counts(telegram).get(("happy", "happy"), 0)
+    first = buttons(telegram, sent)
+    press(telegram, sent, ENGLISH.right)
+    for label in (ENGLISH.wrong, ENGLISH.right):
+        assert press(telegram, sent, label, markup=first)[1] == ENGLISH.already_counted
+    assert buttons(telegram, sent) is None
+    assert counts(telegram)["happy", "happy"] - before == 1
 
 
 @pytest.mark.parametrize("kind", ["400", "403", "500", "cut_before", "429"])

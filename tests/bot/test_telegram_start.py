@@ -55,6 +55,29 @@ def test_a_bot_that_sees_all_messages_does_not_ask_for_more(start_telegram: Star
     assert answer.text == ENGLISH.auto_on.format(bot="face2emoji_test_bot")
 
 
+def test_a_bot_that_may_see_the_photos_after_all_notices(start_telegram: StartTelegram) -> None:
+    bot = start_telegram(TelegramServer())
+    group = bot.group()
+    blind, *_ = bot.ask(bot.server.text("/auto on", group, anonymous=True))
+    bot.server.configure(can_read_all_group_messages=True)
+    *_, seeing = bot.ask(bot.server.text("/auto on", group, anonymous=True))
+    assert "/setprivacy" in blind.text
+    assert seeing.text == ENGLISH.auto_on
+
+
+def test_a_group_s_flood_of_commands_keeps_nobody_else_waiting(start_telegram: StartTelegram) -> None:
+    """Telegram takes 20 messages a minute into a group: the words beyond wait, but no other chat and no setting."""
+    bot = start_telegram(TelegramServer())
+    group, ada = bot.group(), bot.person()
+    for _ in range(50):
+        bot.server.push(bot.server.text("/help", group))
+    bot.server.push(bot.server.text("/auto on", group, anonymous=True))
+    bot.server.push(bot.server.photo(HAPPY, user=ada))
+    wait_until(lambda: len(bot.texts(ada["id"])) == 2, 5)
+    wait_until(lambda: bool(bot.rows(f"chat = '{group}'", "face2emoji_chats")), 5)
+    assert len(bot.texts(group)) <= 20
+
+
 def test_telegram_may_come_later_than_the_bot(start_telegram: StartTelegram) -> None:
     server = TelegramServer()
     server.fail("getMe", kind="502")
