@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot.errors import PlatformRefused
+from bot.errors import PlatformRefused, SettingsError
 from bot.phrases import ENGLISH
 from tests.bot.served import wait_until
 from tests.bot.telegram_served import HAPPY, SAD, StartTelegram, TelegramBot
@@ -37,6 +37,7 @@ def test_a_wrong_token_ends_the_bot_and_says_what_to_do(tmp_path: Path) -> None:
         wrong = "123456789:" + "wrong" * 7
         error = refusal(TelegramBot(tmp_path, server, telegram_bot_token=SecretStr(wrong)))
     assert error.message == PlatformRefused.sentence
+    assert isinstance(error, SettingsError)  # exit status 2: starting again would not mend it
     assert "@BotFather" in error.message
 
 

@@ -16,14 +16,15 @@ from urllib.request import urlopen
 
 import pytest
 
+from bot.errors import WorkerMisplaced
 from tests.e2e.served import ROOT
 
 
 @contextmanager
-def started(**settings: str) -> Iterator[subprocess.Popen[str]]:
+def started(*command: str, token: str = "", **settings: str) -> Iterator[subprocess.Popen[str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE2EMOJI_")}
-    environment |= {f"FACE2EMOJI_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "bot"]
+    environment |= {f"FACE2EMOJI_{name}": value for name, value in settings.items()} | {"TELEGRAM_BOT_TOKEN": token}
+    command = (sys.executable, "-m", "bot", *command)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -60,6 +61,20 @@ def test_wrong_settings_are_all_named_in_one_line() -> None:
     assert len(errors.splitlines()) == 1
     assert "FACE2EMOJI_PORT" in errors
     assert "FACE2EMOJI_WORKERS" in errors
+
+
+@pytest.mark.parametrize(
+    ("token", "message"), [("", WorkerMisplaced.no_platform), ("123456789:AAF", WorkerMisplaced.not_shared)]
+)
+def test_a_worker_that_could_do_nothing_says_so_and_is_not_started_again(token: str, message: str) -> None:
+    with started("worker", token=token) as process:
+        # 2 is what the service in docs/telegram.md goes by.
+        assert end(process) == (2, "", message)
+
+
+def test_feedback_is_printed_as_csv(tmp_path: Path) -> None:
+    with started("feedback", DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}") as process:
+        assert end(process) == (0, "given,corrected,model,count\n", "")
 
 
 def test_a_port_in_use_is_said_in_one_sentence() -> None:
