@@ -5,7 +5,6 @@ The real program with the real model as processes of their own, against the smal
 
 from __future__ import annotations
 
-import os
 import queue
 import random
 import signal
@@ -17,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -25,8 +23,8 @@ import pytest
 from tests.bot.databases import NewDatabase
 from tests.bot.telegram_server import TelegramProcess
 from tests.bot.telegram_world import ADA, TOKEN
+from tests.e2e.served import NO_DOT_ENV, bot_environment
 
-ROOT = Path(__file__).parents[2]
 KILLS = 30
 # Several, because the bot keeps to Telegram's 20 messages a minute in each.
 GROUPS = [-1_001_000_000_000 - number for number in range(1, 11)]
@@ -46,7 +44,7 @@ class Program:
     def start(self) -> Self:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bot", self.command],
-            cwd=ROOT,
+            cwd=NO_DOT_ENV,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,16 +71,14 @@ class Program:
 
 def programs(telegram: TelegramProcess, database: str) -> list[Program]:
     """The bot; on PostgreSQL also a worker beside it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE2EMOJI_")}
-    environment |= {
-        "TELEGRAM_BOT_TOKEN": TOKEN,
-        "TELEGRAM_BASE_URL": telegram.url,
-        "FACE2EMOJI_DATABASE_URL": database.replace("+psycopg", ""),
-        "FACE2EMOJI_PORT": "0",
-        "FACE2EMOJI_WORKERS": "1",
-        "FACE2EMOJI_LOG_LEVEL": "error",
-        "PYTHONUNBUFFERED": "1",
-    }
+    environment = bot_environment(
+        TELEGRAM_BOT_TOKEN=TOKEN,
+        TELEGRAM_BASE_URL=telegram.url,
+        FACE2EMOJI_DATABASE_URL=database.replace("+psycopg", ""),
+        FACE2EMOJI_PORT="0",
+        FACE2EMOJI_WORKERS="1",
+        FACE2EMOJI_LOG_LEVEL="error",
+    )
     bot = Program("run", environment, "Telegram")
     return [bot] if database.startswith("sqlite") else [bot, Program("worker", environment, "worker is ready")]
 

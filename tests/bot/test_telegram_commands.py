@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from tests.bot.telegram_served import HAPPY, SAD, TelegramBot, data_of, labels
 from tests.bot.telegram_server import Sent
 from tests.bot.telegram_shapes import Json
 from tests.bot.telegram_world import BOT_ID
+from tests.e2e.served import NO_DOT_ENV, bot_environment
 
 BOT = "face2emoji_test_bot"
 MODEL = "0123abcd"
@@ -347,11 +346,10 @@ def test_a_press_is_answered_whatever_telegram_says_to_the_rest(telegram: Telegr
 def test_counts_are_exported_and_name_nobody(telegram: TelegramBot) -> None:
     sent = details(telegram, b"angry:95")
     press(telegram, sent, ENGLISH.right)
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"FACE2EMOJI_DATABASE_URL": f"sqlite:///{telegram.database}"}
+    environment = bot_environment(FACE2EMOJI_DATABASE_URL=f"sqlite:///{telegram.database}")
     run = subprocess.run(
         [sys.executable, "-m", "bot", "feedback"],
-        cwd=root,
+        cwd=NO_DOT_ENV,
         env=environment,
         capture_output=True,
         text=True,

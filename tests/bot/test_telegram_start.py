@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,8 +16,7 @@ from tests.bot.served import wait_until
 from tests.bot.telegram_served import HAPPY, SAD, StartTelegram, TelegramBot
 from tests.bot.telegram_server import TelegramServer
 from tests.bot.telegram_world import content_of, person
-
-ROOT = Path(__file__).parents[2]
+from tests.e2e.served import NO_DOT_ENV, bot_environment
 
 
 def refusal(bot: TelegramBot) -> PlatformRefused:
@@ -111,15 +109,14 @@ def test_neither_logs_nor_the_database_tell_secrets(tmp_path: Path, portrait: by
     name, words = "Zwetelina", "caption-of-hers"
     database = tmp_path / "jobs.db"
     with TelegramServer() as server:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FACE2EMOJI_")}
-        environment |= {
-            "TELEGRAM_BOT_TOKEN": server.token,
-            "TELEGRAM_BASE_URL": server.url,
-            "FACE2EMOJI_DATABASE_URL": f"sqlite:///{database}",
-            "FACE2EMOJI_PORT": "0",
-            "FACE2EMOJI_WORKERS": "1",
-            "FACE2EMOJI_LOG_LEVEL": "debug",
-        }
+        environment = bot_environment(
+            TELEGRAM_BOT_TOKEN=server.token,
+            TELEGRAM_BASE_URL=server.url,
+            FACE2EMOJI_DATABASE_URL=f"sqlite:///{database}",
+            FACE2EMOJI_PORT="0",
+            FACE2EMOJI_WORKERS="1",
+            FACE2EMOJI_LOG_LEVEL="debug",
+        )
         log = tmp_path / "log"
         ada = person(5_559_000_001, name, last_name="Lastname", username="zwetelina_x")
         server.fail("*", kind="502")
@@ -129,7 +126,7 @@ def test_neither_logs_nor_the_database_tell_secrets(tmp_path: Path, portrait: by
         server.fail("sendMessage", kind="500", when=lambda call: "reply_markup" in call)
         with log.open("wb") as output:
             bot = subprocess.Popen(
-                [sys.executable, "-m", "bot"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "bot"], cwd=NO_DOT_ENV, env=environment, stdout=output, stderr=subprocess.STDOUT
             )
             try:
                 wait_until(lambda: bool(server.calls_of("getUpdates")), 30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -17,16 +16,16 @@ from urllib.request import urlopen
 import pytest
 
 from bot.errors import WorkerMisplaced
-from tests.e2e.served import ROOT
+from tests.e2e.served import NO_DOT_ENV, bot_environment
 
 
 @contextmanager
 def started(*command: str, token: str = "", **settings: str) -> Iterator[subprocess.Popen[str]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE2EMOJI_")}
-    environment |= {f"FACE2EMOJI_{name}": value for name, value in settings.items()} | {"TELEGRAM_BOT_TOKEN": token}
+    variables = {f"FACE2EMOJI_{name}": value for name, value in settings.items()}
+    environment = bot_environment(TELEGRAM_BOT_TOKEN=token, **variables)
     command = (sys.executable, "-m", "bot", *command)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, cwd=NO_DOT_ENV, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
