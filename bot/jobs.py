@@ -59,6 +59,10 @@ WIDE_ENOUGH = 96
 PURGE_SECONDS = 60.0
 
 
+DATABASE_TROUBLE = (SQLAlchemyError, dbos_error.DBOSException, OSError)
+"""What goes wrong when the database does; an event that could not be stored for it must come again."""
+
+
 class TryAgain(Exception):
     """The platform could not be reached, or wants us to wait.
 
@@ -288,7 +292,7 @@ class Jobs:
         """
         try:
             await self._start()
-        except (SQLAlchemyError, dbos_error.DBOSException) as error:
+        except DATABASE_TROUBLE as error:
             raise unavailable(self._engine.url, error) from error
 
     async def _start(self) -> None:

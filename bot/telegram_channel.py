@@ -21,8 +21,6 @@ from typing import Any
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 import structlog
-from dbos import error as dbos_error
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -52,7 +50,7 @@ from telegram.warnings import PTBUserWarning
 from bot import answers
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, PlatformRefused
-from bot.jobs import Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import DATABASE_TROUBLE, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
@@ -77,7 +75,6 @@ CLOSING_SECONDS = 5.0
 PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
-DATABASE_TROUBLE = (SQLAlchemyError, dbos_error.DBOSException, OSError)
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
 
