@@ -105,7 +105,7 @@ class WorkerMisplaced(SettingsError):
         "address for all of them."
     )
     no_platform = (
-        "A worker answers photos of chat platforms, and none is set up. Set TELEGRAM_BOT_TOKEN (docs/telegram.md)."
+        "A worker answers photos of chat platforms, and none is set up: docs/telegram.md and docs/slack.md show how."
     )
 
 
@@ -132,6 +132,18 @@ class PlatformRefused(SettingsError):
     sentence = (
         "Telegram does not accept TELEGRAM_BOT_TOKEN. Copy it again from @BotFather (/mybots, your bot, API Token); "
         "a token that was revoked stays refused."
+    )
+    slack_unreachable = (
+        "Slack cannot be reached. Check the connection of this machine, and SLACK_BASE_URL if it is set; "
+        "the bot goes on trying."
+    )
+    slack_bot_token = (
+        "Slack does not accept SLACK_BOT_TOKEN ({reason}). Copy it again from your app at https://api.slack.com/apps, "
+        "OAuth & Permissions; reinstall the app there if it was removed."
+    )
+    slack_app_token = (
+        "Slack does not accept SLACK_APP_TOKEN ({reason}). Make one in your app at https://api.slack.com/apps, Basic "
+        "Information, App-Level Tokens, with the scope connections:write."
     )
 
 

@@ -15,6 +15,8 @@ from bot.errors import SettingsError
 from inference import PhotoLimits
 
 PREFIX = "FACE2EMOJI_"
+SLACK = "https://slack.com"
+SHORTEST_KEY = 32
 _LIMITS = PhotoLimits()
 _DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
@@ -23,6 +25,21 @@ def _token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"\d+:[\w-]+", token.get_secret_value()):
         raise ValueError("a token from @BotFather looks like 123456789:AAF...")
     return token
+
+
+def _slack_token(prefix: str, where: str) -> AfterValidator:
+    def check(token: SecretStr) -> SecretStr:
+        if not re.fullmatch(prefix + r"[\w-]+", token.get_secret_value()):
+            raise ValueError(f"it looks like {prefix}..., from {where} of your app at https://api.slack.com/apps")
+        return token
+
+    return AfterValidator(check)
+
+
+def _key(key: SecretStr) -> SecretStr:
+    if any(len(part) < SHORTEST_KEY for part in key.get_secret_value().split(",")):
+        raise ValueError(f"a key has {SHORTEST_KEY} characters or more; `openssl rand -base64 32` makes one")
+    return key
 
 
 def _database(url: SecretStr) -> SecretStr:
@@ -59,6 +76,19 @@ class Settings(BaseSettings):
         default=None, validation_alias="TELEGRAM_BOT_TOKEN"
     )
     telegram_base_url: _Address = Field(default="https://api.telegram.org", validation_alias="TELEGRAM_BASE_URL")
+
+    slack_bot_token: Annotated[SecretStr, _slack_token("xoxb-", "OAuth & Permissions")] | None = Field(
+        default=None, validation_alias="SLACK_BOT_TOKEN"
+    )
+    slack_app_token: Annotated[SecretStr, _slack_token("xapp-", "Basic Information, App-Level Tokens,")] | None = Field(
+        default=None, validation_alias="SLACK_APP_TOKEN"
+    )
+    slack_signing_secret: SecretStr | None = Field(default=None, validation_alias="SLACK_SIGNING_SECRET")
+    slack_client_id: str | None = Field(default=None, validation_alias="SLACK_CLIENT_ID")
+    slack_client_secret: SecretStr | None = Field(default=None, validation_alias="SLACK_CLIENT_SECRET")
+    slack_base_url: _Address = Field(default=SLACK, validation_alias="SLACK_BASE_URL")
+    token_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
+
     public_url: _Address | None = None
 
     database_url: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:///face2emoji.db")
@@ -78,6 +108,19 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def slack(self) -> Literal["one", "many"] | None:
+        """For how many workspaces Slack is set up: one with its token, many that install us, or not at all."""
+        if self.slack_client_id or self.slack_client_secret:
+            return "many"
+        return "one" if self.slack_bot_token or self.slack_app_token or self.slack_signing_secret else None
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The chat platforms that are set up."""
+        is_set_up = {"telegram": self.telegram_bot_token, "slack": self.slack}
+        return tuple(name for name, setting in is_set_up.items() if setting)
 
 
 def variables() -> dict[str, str]:
@@ -100,21 +143,41 @@ def load_settings() -> Settings:
             variable = variables().get(name, name)
             message = detail["msg"]
             message = message.removeprefix("Value error, ") if "Value" in message else message.lower()
-            secret = variable.endswith(("_TOKEN", "_DATABASE_URL"))
+            secret = variable.endswith(("_TOKEN", "_KEY", "_SECRET", "_DATABASE_URL"))
             found = "wrong" if secret else repr(detail["input"])
             problems.append(f"{variable} is {found}: {message}")
+    else:
+        problems += _incomplete(settings)
     if problems:
         raise SettingsError("The settings are wrong. " + "; ".join(problems) + ". See .env.example.")
     return settings
+
+
+def _incomplete(settings: Settings) -> list[str]:
+    """Name what Slack still needs."""
+    if settings.slack is None:
+        return []
+    needed = ["slack_bot_token"]
+    problems = []
+    if settings.slack == "many":
+        needed = ["slack_client_id", "slack_client_secret", "token_key", "public_url"]
+        if settings.slack_bot_token:
+            problems.append("SLACK_BOT_TOKEN is for one workspace, SLACK_CLIENT_ID for many: take one of them out")
+    if not settings.slack_app_token:  # Socket Mode needs no address and no signatures
+        needed.append("slack_signing_secret")
+    missing = [variables()[name] for name in needed if getattr(settings, name) is None]
+    if "SLACK_SIGNING_SECRET" in missing and settings.slack == "one":
+        missing[-1] = "SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)"
+    return [*problems, *(f"Slack also needs {name}" for name in missing)]
 
 
 def _misspelt() -> list[str]:
     """Name the variables that look like ours but are none: a typo must not pass in silence."""
     known = list(variables().values())
     problems = []
-    # In the environment TELEGRAM_... may be another program's.
+    # In the environment TELEGRAM_... and SLACK_... may be another program's.
     places = (
-        ("in .env ", (PREFIX, "TELEGRAM_"), DotEnvSettingsSource(Settings).env_vars),
+        ("in .env ", (PREFIX, "TELEGRAM_", "SLACK_"), DotEnvSettingsSource(Settings).env_vars),
         ("", (PREFIX,), os.environ),
     )
     for place, ours, names in places:
