@@ -137,11 +137,11 @@ class PlatformRefused(SettingsError):
         "Slack cannot be reached. Check the connection of this machine, and SLACK_BASE_URL if it is set; "
         "the bot goes on trying."
     )
-    slack_bot_token = (
+    slack_bot_token = (  # noqa: S105 - a sentence
         "Slack does not accept SLACK_BOT_TOKEN ({reason}). Copy it again from your app at https://api.slack.com/apps, "
         "OAuth & Permissions; reinstall the app there if it was removed."
     )
-    slack_app_token = (
+    slack_app_token = (  # noqa: S105 - a sentence
         "Slack does not accept SLACK_APP_TOKEN ({reason}). Make one in your app at https://api.slack.com/apps, Basic "
         "Information, App-Level Tokens, with the scope connections:write."
     )

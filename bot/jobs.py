@@ -20,9 +20,9 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -43,7 +43,6 @@ log = structlog.get_logger(__name__)
 # One version for all releases: DBOS lets a process take up the jobs of its own version only, and ours must not wait for
 # a program that is gone. In return a job's fields and steps may only grow in ways that jobs already stored survive.
 JOB_VERSION = "1"
-QUEUE = "selfies"
 # Jobs at work in one process; most of that time is spent waiting for the platform.
 AT_ONCE = 32
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over.
@@ -87,6 +86,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+Reply = Literal["reaction", "message", "private"]
+"""How a post is answered: with a quiet reaction, in words that its chat sees, or in words that only the sender sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoRef:
     """Where the platform keeps one photo.
@@ -115,8 +118,8 @@ class SelfieJob:
         posted: when, in seconds since 1970.
         thread: topic or thread inside the chat.
         language: the sender's, as the platform names it.
-        quiet: answer with a reaction and nothing else.
-        photos: what was posted.
+        reply: how to answer.
+        photos: what was posted; the channel looks for it where the event does not carry it.
         album: more photos of the same post follow one by one, as events of their own.
     """
 
@@ -128,7 +131,7 @@ class SelfieJob:
     posted: float
     thread: str | None = None
     language: str | None = None
-    quiet: bool = False
+    reply: Reply = "message"
     photos: tuple[PhotoRef, ...] = ()
     album: bool = False
 
@@ -167,11 +170,18 @@ class Channel(Protocol):
     def platform(self) -> str:
         """Its name in `SelfieJob.platform`."""
 
-    async def fetch(self, file: str) -> bytes:
-        """Return a file's bytes.
+    async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
+        """Return the photos to read for a post; a reaction to none of them is no answer at all.
 
         Raises:
-            PhotoError: too large.
+            TryAgain, Refused: the platform's side.
+        """
+
+    async def fetch(self, job: SelfieJob, file: str) -> bytes:
+        """Return the bytes of a file of the post.
+
+        Raises:
+            Face2EmojiError: it is too large, or not given out.
             TryAgain, Refused: the platform's side.
         """
 
@@ -200,7 +210,7 @@ class PostReader:
         self._store = store
         self._emoji_map = emoji_map
 
-    async def read(self, job: SelfieJob, photos: Sequence[PhotoRef], channel: Channel) -> Result:
+    async def read(self, job: SelfieJob, channel: Channel) -> Result:
         """Read every photo; one that cannot be read is an outcome, too.
 
         Raises:
@@ -209,16 +219,17 @@ class PostReader:
         changes = (await self._store.chat(job.platform, job.chat)).changes
         emoji_map = self._emoji_map.changed(changes) if changes else None
         outcomes = []
-        for photo in photos:
-            result = await self._read_photo(photo, channel, main_only=job.quiet)
+        for photo in await channel.photos(job):
+            result = await self._read_photo(job, photo, channel)
             if emoji_map and isinstance(result, Reading):
                 result = emoji_map.apply(result)
             outcomes.append(Outcome(photo.kind, result))
         return Result(tuple(outcomes), self._service.model)
 
-    async def _read_photo(self, photo: PhotoRef, channel: Channel, *, main_only: bool) -> Reading | Face2EmojiError:
+    async def _read_photo(self, job: SelfieJob, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
         async def read(file: str) -> Reading:
-            return await self._service.read(await channel.fetch(file), patient=True, main_only=main_only)
+            data = await channel.fetch(job, file)
+            return await self._service.read(data, patient=True, main_only=job.reply == "reaction")
 
         *smaller, last = photo.files
         try:
@@ -314,11 +325,17 @@ class Jobs:
         async def answer(data: dict[str, Any]) -> str:
             return await self._answer(data)
 
-        self._workflow = DBOS.workflow(name="answer", max_recovery_attempts=MOST_RECOVERIES)(answer)
+        # A workflow and a queue for each platform: a process leaves alone what it has no token for.
+        self._workflows = {
+            platform: DBOS.workflow(name=platform, max_recovery_attempts=MOST_RECOVERIES)(answer)
+            for platform in self._channels
+        }
+        DBOS.listen_queues(list(self._channels))
         DBOS.launch()
-        await DBOS.register_queue_async(
-            QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=0.2, on_conflict="always_update"
-        )
+        for platform in self._channels:
+            await DBOS.register_queue_async(
+                platform, worker_concurrency=AT_ONCE, polling_interval_sec=0.2, on_conflict="always_update"
+            )
         self._every(PURGE_SECONDS, self.purge)
         if self._lock is None:
             self._every(BEAT_SECONDS, self._beat)
@@ -346,11 +363,12 @@ class Jobs:
 
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
+        workflow = self._workflows[job.platform]
         with SetWorkflowID(job.id):
             if self._at_work < AT_ONCE:
-                await DBOS.start_workflow_async(self._workflow, job.to_json())  # here and now
+                await DBOS.start_workflow_async(workflow, job.to_json())  # here and now
             else:
-                await DBOS.enqueue_workflow_async(QUEUE, self._workflow, job.to_json())  # whoever is free first
+                await DBOS.enqueue_workflow_async(job.platform, workflow, job.to_json())  # whoever is free first
         if job.album:
             await self._add_photo(job)
 
@@ -384,8 +402,13 @@ class Jobs:
         await asyncio.to_thread(self._overwrite)
 
     async def purge(self) -> None:
-        """Erase finished jobs that are old enough."""
-        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self._retention))
+        """Erase finished jobs that are old enough, and those of a platform that is not set up any more."""
+        before = _ago(max(self._retention, self._max_age))
+        waiting = await DBOS.list_workflows_async(
+            status=["PENDING", "ENQUEUED"], end_time=before, load_input=False, load_output=False
+        )
+        await DBOS.delete_workflows_async([job.workflow_id for job in waiting if job.name not in self._channels])
+        before = _ago(self._retention)
         while True:
             jobs = await DBOS.list_workflows_async(
                 completed_before=before, limit=500, load_input=False, load_output=False
@@ -400,15 +423,15 @@ class Jobs:
     async def _answer(self, data: dict[str, Any]) -> str:
         """Answer one post; the returned outcome is all that is recorded of it."""
         job = SelfieJob.from_json(data)
-        photos = job.photos
         if job.album:
+            photos = job.photos
             while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
                 photos += tuple(photo for photo in _photos([more]) if photo not in photos)
-            photos = tuple(sorted(photos, key=lambda photo: photo.message))
+            job = replace(job, photos=tuple(sorted(photos, key=lambda photo: photo.message)))
         self._at_work += 1
         try:
             channel = self._channels[job.platform]
-            work = _Work(job, photos, channel, self._reader, self._metrics, self._max_age)
+            work = _Work(job, channel, self._reader, self._metrics, self._max_age)
             part = 0
             while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
                 part += 1
@@ -457,7 +480,8 @@ class Jobs:
             alive = set(connection.execute(sa.select(WORKERS.c.worker).where(WORKERS.c.seen > alive_since)).scalars())
             connection.execute(sa.delete(WORKERS).where(WORKERS.c.seen <= alive_since))
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        return sorted({str(job.executor_id) for job in pending} - alive)
+        ours = {str(job.executor_id) for job in pending if job.name in self._channels}
+        return sorted(ours - alive)
 
     def _overwrite(self) -> None:
         """SQLite keeps deleted rows readable in its journal until that is emptied."""
@@ -466,20 +490,22 @@ class Jobs:
                 connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
+def _ago(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
+
+
 class _Work:
     """A job in the hands of this process: what was read is kept here, in memory, between the parts of the answer."""
 
     def __init__(
         self,
         job: SelfieJob,
-        photos: Sequence[PhotoRef],
         channel: Channel,
         reader: PostReader,
         metrics: Metrics,
         max_age: float,
     ) -> None:
         self._job = job
-        self._photos = photos
         self._channel = channel
         self._reader = reader
         self._metrics = metrics
@@ -494,7 +520,7 @@ class _Work:
             try:
                 async with nullcontext() if part else self._channel.working(job):
                     if self._result is None:
-                        self._result = await self._reader.read(job, self._photos, self._channel)
+                        self._result = await self._reader.read(job, self._channel)
                     if await self._channel.send(job, self._result, part):
                         return "more"
                 self._metrics.answer_seconds.observe(max(0.0, time.time() - job.posted))

@@ -1,4 +1,4 @@
-"""What outlives a photo: a chat's own settings, and counts of feedback. Nothing in here belongs to a person.
+"""What outlives a photo: a chat's own settings, and counts of feedback. Of a person only the wish not to be read.
 
 SQLAlchemy on the database of the jobs; calls wait in a thread, never on the event loop.
 """
@@ -29,6 +29,12 @@ _CHATS = sa.Table(
     sa.Column("chat", sa.String, primary_key=True),
     sa.Column("auto", sa.Boolean, nullable=False),
     sa.Column("changes", sa.String, nullable=False),
+)
+_OPTED_OUT = sa.Table(
+    "face2emoji_opted_out",
+    _TABLES,
+    sa.Column("platform", sa.String, primary_key=True),
+    sa.Column("person", sa.String, primary_key=True),
 )
 _FEEDBACK = sa.Table(
     "face2emoji_feedback",
@@ -147,6 +153,21 @@ class Store:
 
         await self._run(save)
 
+    async def opted_out(self, platform: str, person: str) -> bool:
+        """Say whether somebody wants none of their photos read but those they send us themselves."""
+        query = sa.select(_OPTED_OUT.c.person).where(*_person(platform, person))
+        return await self._run(lambda connection: connection.execute(query).first() is not None)
+
+    async def opt_out(self, platform: str, person: str, *, out: bool) -> None:
+        """Keep that wish, or drop it."""
+
+        def save(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(_OPTED_OUT).where(*_person(platform, person)))
+            if out:
+                connection.execute(sa.insert(_OPTED_OUT).values(platform=platform, person=person))
+
+        await self._run(save)
+
     async def move_chat(self, platform: str, old: str, new: str) -> None:
         """Take a chat's settings along when the platform gives it another id."""
         await self.save_chat(platform, new, await self.chat(platform, old))
@@ -183,6 +204,10 @@ class Store:
 
 def _key(platform: str, chat: str) -> tuple[sa.ColumnElement[bool], ...]:
     return _CHATS.c.platform == platform, _CHATS.c.chat == chat
+
+
+def _person(platform: str, person: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return _OPTED_OUT.c.platform == platform, _OPTED_OUT.c.person == person
 
 
 def sqlite_path(engine: sa.Engine) -> Path | None:

@@ -305,7 +305,7 @@ class TelegramChannel:
             posted=asking.date.timestamp(),
             thread=str(target.message_thread_id) if target.is_topic_message else None,
             language=asking.from_user.language_code if asking.from_user else None,
-            quiet=target.chat.type in GROUPS,
+            reply="reaction" if target.chat.type in GROUPS else "message",
             photos=(photo,),
             album=bool(album),
         )
@@ -349,7 +349,11 @@ class TelegramChannel:
 
     # Answering jobs
 
-    async def fetch(self, file: str) -> bytes:
+    async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
+        """Return the job's photos: Telegram's updates carry them all."""
+        return job.photos
+
+    async def fetch(self, _job: SelfieJob, file: str) -> bytes:
         """Return a file's bytes; see `bot.jobs.Channel`."""
         with _platform_errors():
             try:
@@ -368,7 +372,7 @@ class TelegramChannel:
     @asynccontextmanager
     async def working(self, job: SelfieJob) -> AsyncIterator[None]:
         """Show "typing" in a private chat until the answer is there."""
-        if job.quiet:
+        if job.reply == "reaction":
             yield
             return
 
@@ -387,7 +391,7 @@ class TelegramChannel:
     async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
         """Give one part of the answer; see `bot.jobs.Channel`."""
         with _platform_errors():
-            if job.quiet:
+            if job.reply == "reaction":
                 await self._react(job, result)
                 return False
             messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)

@@ -44,7 +44,10 @@ class Platform:
         self.hold.set()
         self.holding_part = 0
 
-    async def fetch(self, file: str) -> bytes:
+    async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
+        return job.photos
+
+    async def fetch(self, _job: SelfieJob, file: str) -> bytes:
         self.fetched.append(file)
         return file.encode()
 
@@ -290,7 +293,7 @@ async def test_another_release_s_job_is_understood(begin: Begin, platform: Platf
     world = await begin()
     one = job()
     stored = one.to_json() | {"colour": "a field of the future"}
-    for missing in ("thread", "language", "quiet", "album"):
+    for missing in ("thread", "language", "reply", "album"):
         del stored[missing]
     assert SelfieJob.from_json(stored) == one
     assert DBOS.application_version == bot.jobs.JOB_VERSION  # the same for all, so that each takes up the other's
