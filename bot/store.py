@@ -44,6 +44,12 @@ _FEEDBACK = sa.Table(
     sa.Column("model", sa.String, primary_key=True),
     sa.Column("count", sa.Integer, nullable=False),
 )
+_SLACK_INSTALLATIONS = sa.Table(
+    "face2emoji_slack_installations",
+    _TABLES,
+    sa.Column("workspace", sa.String, primary_key=True),
+    sa.Column("data", sa.Text, nullable=False),
+)
 
 WORKERS = sa.Table(
     "face2emoji_workers",
@@ -172,6 +178,41 @@ class Store:
         """Take a chat's settings along when the platform gives it another id."""
         await self.save_chat(platform, new, await self.chat(platform, old))
         await self.save_chat(platform, old, Chat())
+
+    async def forget_workspace(self, platform: str, workspace: str) -> None:
+        """Erase the settings of every chat of a workspace, which are those named "workspace/..."."""
+        chats = _CHATS.c.chat.startswith(f"{workspace}/", autoescape=True)
+        await self._run(
+            lambda connection: connection.execute(sa.delete(_CHATS).where(_CHATS.c.platform == platform, chats))
+        )
+
+    async def installation(self, workspace: str) -> str | None:
+        """Return what Slack gave us for a workspace, encrypted; None when we are not installed there."""
+        query = sa.select(_SLACK_INSTALLATIONS.c.data).where(_SLACK_INSTALLATIONS.c.workspace == workspace)
+        return await self._run(lambda connection: connection.execute(query).scalar_one_or_none())
+
+    async def save_installation(self, workspace: str, data: str) -> None:
+        """Keep what Slack gave us for a workspace, encrypted, in place of what was there."""
+
+        def save(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(_SLACK_INSTALLATIONS).where(_SLACK_INSTALLATIONS.c.workspace == workspace))
+            connection.execute(sa.insert(_SLACK_INSTALLATIONS).values(workspace=workspace, data=data))
+
+        try:
+            await self._run(save)
+        except sa.exc.IntegrityError:  # another process made the row in between
+            await self._run(save)
+
+    async def replace_installation(self, workspace: str, old: str, new: str) -> bool:
+        """Put new data in place of the old; return False when that is gone, or somebody else's by now."""
+        row = (_SLACK_INSTALLATIONS.c.workspace == workspace, _SLACK_INSTALLATIONS.c.data == old)
+        update = sa.update(_SLACK_INSTALLATIONS).where(*row).values(data=new)
+        return await self._run(lambda connection: connection.execute(update).rowcount == 1)
+
+    async def delete_installation(self, workspace: str) -> None:
+        """Erase what Slack gave us for a workspace."""
+        delete = sa.delete(_SLACK_INSTALLATIONS).where(_SLACK_INSTALLATIONS.c.workspace == workspace)
+        await self._run(lambda connection: connection.execute(delete))
 
     async def count(self, given: str, corrected: str, model: str) -> None:
         """Count one piece of feedback."""
