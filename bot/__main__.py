@@ -12,9 +12,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
+from pydantic import SecretStr
 
 from bot.errors import AddressUnavailable, SettingsError, WorkerMisplaced
 from bot.logs import configure_logs
@@ -22,10 +23,13 @@ from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.settings import Settings, load_settings
 from bot.web_channel import WebChannel
-from inference import Face2EmojiError, PhotoLimits, load_emoji_map
+from inference import EmojiMap, Face2EmojiError, PhotoLimits, load_emoji_map
 
 if TYPE_CHECKING:
     from starlette.routing import Route
+
+    from bot.jobs import Jobs
+    from bot.store import Store
 
 
 class Server(uvicorn.Server):
@@ -80,6 +84,37 @@ def reader_loader(settings: Settings) -> Callable[[], Reader]:
     return load
 
 
+class Platform(Protocol):
+    """A chat platform, as `Chats` starts and stops it."""
+
+    async def connect(self) -> None:
+        """Get ready to call the platform.
+
+        Raises:
+            PlatformRefused: it does not know our token.
+        """
+
+    async def listen(self) -> str:
+        """Begin to take events; return a line for people.
+
+        Raises:
+            PlatformRefused: the platform does not want it so.
+        """
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no events come in, if so."""
+
+    def routes(self) -> list[Route]:
+        """Return what the platform wants to reach on the web server."""
+
+    async def close(self) -> None:
+        """Take no more events."""
+
+    async def disconnect(self) -> None:
+        """Close the connections; no job is at work any more."""
+
+
 class Chats:
     """The chat platforms and the jobs they share.
 
@@ -97,13 +132,10 @@ class Chats:
         # Half a second of imports that a bot without chat platforms does not need.
         from bot.jobs import Jobs, PostReader
         from bot.store import Store, open_database
-        from bot.telegram_channel import TelegramChannel
 
-        assert settings.telegram_bot_token  # noqa: S101 - `chats_of` has looked
         engine = open_database(settings.database_url.get_secret_value())
         store = Store(engine)
         emoji_map = load_emoji_map(settings.emoji_map)
-        self._public_url = settings.public_url
         self._jobs = Jobs(
             engine,
             PostReader(service, store, emoji_map),
@@ -111,22 +143,20 @@ class Chats:
             max_age=settings.job_max_age,
             retention=settings.job_retention,
         )
-        self._telegram = TelegramChannel(
-            settings.telegram_bot_token.get_secret_value(),
-            settings.telegram_base_url,
-            self._jobs,
-            store,
-            emoji_map,
-            service,
-            max_bytes=settings.max_bytes,
-            retention=settings.job_retention,
-        )
-        self._jobs.serve(self._telegram)
+        self._platforms: list[Platform] = []
+        if settings.telegram_bot_token:
+            self._platforms.append(_telegram(settings, self._jobs, store, emoji_map, service))
+        if settings.slack:
+            self._platforms.append(_slack(settings, self._jobs, store, emoji_map, service))
         self._started = False
 
     def routes(self) -> list[Route]:
         """Return what the platforms want to reach on the web server."""
-        return self._telegram.routes() if self._public_url else []
+        return [route for platform in self._platforms for route in platform.routes()]
+
+    def troubles(self) -> list[str]:
+        """Say which platforms cannot reach us, and why."""
+        return [platform.trouble for platform in self._platforms if platform.trouble]
 
     async def work(self) -> None:
         """Begin to answer what is stored.
@@ -135,30 +165,87 @@ class Chats:
             PlatformRefused: a platform does not know its token.
             DatabaseUnavailable: another process has it.
         """
-        await self._telegram.connect()
+        await asyncio.gather(*(platform.connect() for platform in self._platforms))
         await self._jobs.start()
         self._started = True
 
-    async def listen(self) -> str:
-        """Begin to take events; return a line for people.
+    async def listen(self, announce: Callable[[str], None]) -> None:
+        """Begin to take events.
 
         Raises:
             PlatformRefused: a platform does not take our address.
         """
-        await self._telegram.listen(self._public_url)
-        return f"Telegram: send @{self._telegram.bot.username} a photo."
+        for platform in self._platforms:
+            announce(await platform.listen())
 
     async def close(self) -> None:
         """Take nothing more, finish what is at work, hang up."""
-        await self._telegram.close()
+        await asyncio.gather(*(platform.close() for platform in self._platforms))
         if self._started:
             await self._jobs.stop()
-        await self._telegram.disconnect()
+        await asyncio.gather(*(platform.disconnect() for platform in self._platforms))
+
+
+def _telegram(settings: Settings, jobs: Jobs, store: Store, emoji_map: EmojiMap, service: PhotoService) -> Platform:
+    from bot.telegram_channel import TelegramChannel
+
+    assert settings.telegram_bot_token  # noqa: S101 - `Chats` has looked
+    telegram = TelegramChannel(
+        settings.telegram_bot_token.get_secret_value(),
+        settings.telegram_base_url,
+        settings.public_url,
+        jobs,
+        store,
+        emoji_map,
+        service,
+        max_bytes=settings.max_bytes,
+        retention=settings.job_retention,
+    )
+    jobs.serve(telegram)
+    return telegram
+
+
+def _slack(settings: Settings, jobs: Jobs, store: Store, emoji_map: EmojiMap, service: PhotoService) -> Platform:
+    from bot.slack_channel import SlackChannel
+    from bot.slack_manifest import SCOPES
+    from bot.slack_workspaces import ManyWorkspaces, OneWorkspace, Workspaces
+
+    workspaces: Workspaces
+    if settings.slack == "many":
+        workspaces = ManyWorkspaces(
+            settings.slack_client_id or "",
+            _secret(settings.slack_client_secret) or "",
+            _secret(settings.token_key) or "",
+            settings.slack_base_url,
+            settings.public_url or "",
+            list(SCOPES),
+            store,
+        )
+    else:
+        workspaces = OneWorkspace(_secret(settings.slack_bot_token) or "", settings.slack_base_url)
+    slack = SlackChannel(
+        workspaces,
+        _secret(settings.slack_app_token),
+        _secret(settings.slack_signing_secret),
+        settings.slack_base_url,
+        jobs,
+        store,
+        emoji_map,
+        service,
+        max_bytes=settings.max_bytes,
+        retention=settings.job_retention,
+    )
+    jobs.serve(slack.answers)
+    return slack
+
+
+def _secret(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def chats_of(settings: Settings, service: PhotoService, metrics: Metrics) -> Chats | None:
     """Build the chat platforms, if any is set up."""
-    return Chats(settings, service, metrics) if settings.telegram_bot_token else None
+    return Chats(settings, service, metrics) if settings.platforms else None
 
 
 def photo_service(settings: Settings, load: Callable[[], Reader], metrics: Metrics) -> PhotoService:
@@ -194,6 +281,7 @@ class Bot:
             timeout=settings.request_timeout,
             rate_limit=settings.rate_limit,
             routes=self._chats.routes() if self._chats else [],
+            troubles=self._chats.troubles if self._chats else list,
         )
         self._server = Server(
             uvicorn.Config(
@@ -241,7 +329,7 @@ class Bot:
             announce(line)
             if self._chats:
                 await self._chats.work()
-                announce(await self._chats.listen())
+                await self._chats.listen(announce)
         except BaseException:
             self.stop()
             raise
@@ -257,7 +345,7 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
     """
     metrics = Metrics()
     service = photo_service(settings, load, metrics)
-    if settings.telegram_bot_token is None:
+    if not settings.platforms:
         raise WorkerMisplaced(WorkerMisplaced.no_platform)
     if settings.database_url.get_secret_value().startswith("sqlite"):
         raise WorkerMisplaced(WorkerMisplaced.not_shared)

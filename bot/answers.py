@@ -7,8 +7,8 @@ somebody presses one, they survive a restart, and they carry nothing about the p
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.errors import Busy, FileUnavailable, NotReady
@@ -17,6 +17,7 @@ from inference import (
     EXPRESSIONS,
     Emoji,
     EmojiMap,
+    EmojiMapError,
     Face2EmojiError,
     FaceReading,
     ImageTooLarge,
@@ -56,6 +57,12 @@ NEIGHBOURS = {
 
 Nearest first, and only what shows the same expression: Neutral has none.
 """
+
+
+OLDEST = dict(
+    zip(EXPRESSIONS, ("rage", "confounded", "scream", "smile", "cry", "astonished", "neutral_face"), strict=True)
+)
+"""An emoji of each expression, by its Slack name, that was there from the first emoji on (Unicode 6.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +137,21 @@ def answer(outcomes: Sequence[Outcome], phrases: Phrases, model: str, limit: str
     return Message("".join(emoji.character for emoji in large)), Message(text, rows)
 
 
-def reaction(outcomes: Iterable[Outcome]) -> Emoji | None:
-    """Return the one emoji for a whole post: of the pictures' main faces the surest; None when there is no face."""
+def surest_face(outcomes: Iterable[Outcome]) -> FaceReading | None:
+    """Return the face that answers for a whole post: of the pictures' main faces the surest, if there is one."""
     faces = [main_face(outcome.result.faces) for outcome in outcomes if isinstance(outcome.result, Reading)]
-    surest = max((face for face in faces if face), key=lambda face: face.confidence, default=None)
-    return surest.emoji if surest else None
+    return max((face for face in faces if face), key=lambda face: face.confidence, default=None)
+
+
+def slack_reactions(face: FaceReading, emoji_map: EmojiMap) -> tuple[str, ...]:
+    """Return the Slack names of the reactions that stand for a face, each for a workspace that lacks those before it.
+
+    Args:
+        face: with the emoji chosen for it, which may be newer than the workspace, or one of its own that was removed.
+        emoji_map: the map that no chat has changed.
+    """
+    steps = [step.emoji.slack for step in emoji_map.steps[face.expression]]
+    return tuple(dict.fromkeys([face.emoji.slack, *steps, OLDEST[face.expression]]))
 
 
 def nearest(emoji: Emoji, allowed: Collection[str] | None) -> str | None:
@@ -196,13 +213,56 @@ def press(data: str, phrases: Phrases) -> Press:
             raise ValueError("unknown button")
 
 
-def map_list(emoji_map: EmojiMap, phrases: Phrases) -> str:
-    """List the emoji of each expression, surest first, as a chat's own map has them."""
+@dataclass(frozen=True, slots=True)
+class MapChange:
+    """What the words behind a command "map" ask for.
+
+    Attributes:
+        problem: the name of the sentence that answers what they are wrong with; empty when they are right.
+        changes: all that the chat then wants otherwise.
+        expression, emoji: the new one.
+    """
+
+    problem: str = ""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    expression: str = ""
+    emoji: Emoji = Emoji("", "", "", "")
+
+
+def map_change(words: Sequence[str], changes: Mapping[str, str], emoji_map: EmojiMap, phrases: Phrases) -> MapChange:
+    """Understand "happy 🎉".
+
+    Args:
+        words: at least one.
+        changes: what the chat wants otherwise so far.
+        emoji_map: the map that no chat has changed.
+        phrases: the language that the expression is named in; English works, too.
+    """
+    expression = phrases.expression_of(words[0])
+    if expression is None:
+        return MapChange("unknown_expression")
+    if len(words) == 1:
+        return MapChange("map_usage")
+    changes = {**changes, expression: "".join(words[1:])}
+    try:
+        return MapChange("", changes, expression, emoji_map.changed(changes).steps[expression][0].emoji)
+    except EmojiMapError:
+        return MapChange("not_an_emoji")
+
+
+def map_state(changes: Mapping[str, str], phrases: Phrases) -> str:
+    """Say what a chat wants otherwise than the map."""
+    shown = ", ".join(f"{phrases.expressions[name]} {emoji}" for name, emoji in changes.items())
+    return phrases.map_changed.format(changes=shown) if shown else phrases.map_unchanged
+
+
+def map_list(emoji_map: EmojiMap, phrases: Phrases, usage: str) -> str:
+    """List the emoji of each expression, surest first, as a chat's own map has them, and how to change them."""
     lines = [
         f"{_capital(phrases.expressions[expression])}: {' '.join(step.emoji.character for step in steps)}"
         for expression, steps in emoji_map.steps.items()
     ]
-    return "\n".join([phrases.map_title, *lines, "", phrases.map_usage])
+    return "\n".join([phrases.map_title, *lines, "", usage])
 
 
 def _details(face: FaceReading, phrases: Phrases) -> list[str]:

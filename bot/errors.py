@@ -116,6 +116,21 @@ class FileUnavailable(BotError):
     sentence = "The photo could not be fetched. Please send it again."
 
 
+class ScopeMissing(FileUnavailable):
+    """A chat platform never granted us a permission that our work needs: the side of whoever installed us.
+
+    Args:
+        scope: the permission's name.
+    """
+
+    code = "scope_missing"
+    sentence = "{scope} is missing: reinstall the app."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(self.sentence.format(scope=scope))
+        self.scope = scope
+
+
 class PlatformRefused(SettingsError):
     """A chat platform does not know our token, or does not take our address."""
 
@@ -137,11 +152,11 @@ class PlatformRefused(SettingsError):
         "Slack cannot be reached. Check the connection of this machine, and SLACK_BASE_URL if it is set; "
         "the bot goes on trying."
     )
-    slack_bot_token = (  # noqa: S105 - a sentence
+    slack_bot_refused = (
         "Slack does not accept SLACK_BOT_TOKEN ({reason}). Copy it again from your app at https://api.slack.com/apps, "
         "OAuth & Permissions; reinstall the app there if it was removed."
     )
-    slack_app_token = (  # noqa: S105 - a sentence
+    slack_app_refused = (
         "Slack does not accept SLACK_APP_TOKEN ({reason}). Make one in your app at https://api.slack.com/apps, Basic "
         "Information, App-Level Tokens, with the scope connections:write."
     )

@@ -174,6 +174,7 @@ class Channel(Protocol):
         """Return the photos to read for a post; a reaction to none of them is no answer at all.
 
         Raises:
+            Face2EmojiError: there are none, which is an answer.
             TryAgain, Refused: the platform's side.
         """
 
@@ -218,8 +219,12 @@ class PostReader:
         """
         changes = (await self._store.chat(job.platform, job.chat)).changes
         emoji_map = self._emoji_map.changed(changes) if changes else None
+        try:
+            photos = await channel.photos(job)
+        except Face2EmojiError as error:
+            return Result((Outcome("photo", error),), self._service.model)
         outcomes = []
-        for photo in await channel.photos(job):
+        for photo in photos:
             result = await self._read_photo(job, photo, channel)
             if emoji_map and isinstance(result, Reading):
                 result = emoji_map.apply(result)

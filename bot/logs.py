@@ -9,11 +9,12 @@ from typing import Literal
 
 import structlog
 
-_TOKEN = re.compile(r"\d{5,}:[\w-]{20,}")
+# Telegram's; Slack's, and the ticket in the address of its WebSocket.
+_TOKEN = re.compile(r"\d{5,}:[\w-]{20,}|\bxox[a-z][.-][\w.-]+|\bxapp-[\w-]+|(?<=ticket=)[\w-]+")
 
 
 class _Discreet(structlog.stdlib.ProcessorFormatter):
-    """The last line of defence: Telegram's addresses contain the bot's token, and libraries like to quote addresses."""
+    """The last line of defence: chat platforms' addresses contain tokens, and libraries like to quote addresses."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with tokens blackened."""
@@ -43,7 +44,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # The libraries' everyday remarks are not ours to print, nor a page of HTML for each time Telegram is down.
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
-    for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos"):
+    for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos", "slack_bolt", "slack_sdk"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -28,7 +28,6 @@ class SlackPhrases:
         missing_scope: shown to whoever asked; {scope} is Slack's name of a permission.
         installer_scope: sent to whoever installed the bot; {scope} likewise.
         scope_files: shown to those whose photo could not be fetched for that reason.
-        map_done: {expression} and {emoji}.
         unknown_emoji: {name} is what Slack's table and the workspace's own emoji lack.
         unknown_expression: {expressions} lists the known ones.
         forgot_member: what guests and people of other workspaces get in a channel.
@@ -62,8 +61,6 @@ class SlackPhrases:
     scope_files: str
 
     map_usage: str
-    map_done: str
-    map_reset: str
     not_an_emoji: str
     unknown_emoji: str
     unknown_expression: str
@@ -178,8 +175,6 @@ ENGLISH = SlackPhrases(
         "I couldn't fetch this photo. files:read is missing: reinstall the app, or ask whoever installed me to do so."
     ),
     map_usage="To change one: /face2emoji map happy :tada:\nBack to the usual ones: /face2emoji map reset",
-    map_done='From now on, "{expression}" is {emoji} here.',
-    map_reset="Done, the usual emoji are back.",
     not_an_emoji="That isn't one single emoji that I know. Try it like this: /face2emoji map happy :tada:",
     unknown_emoji="This workspace has no emoji called {name}.",
     unknown_expression=(
@@ -311,8 +306,6 @@ GERMAN = SlackPhrases(
         "installiert hat."
     ),
     map_usage="Eins ändern: /face2emoji map fröhlich :tada:\nZurück zu den üblichen: /face2emoji map reset",
-    map_done="Ab jetzt gibt es hier für „{expression}“ {emoji}.",
-    map_reset="Fertig, die üblichen Emojis gelten wieder.",
     not_an_emoji="Das ist kein einzelnes Emoji, das ich kenne. Versuch es so: /face2emoji map fröhlich :tada:",
     unknown_emoji="In diesem Workspace gibt es kein Emoji namens {name}.",
     unknown_expression=(
@@ -443,8 +436,6 @@ SPANISH = SlackPhrases(
         "instaló."
     ),
     map_usage=("Para cambiar uno: /face2emoji map alegría :tada:\nPara volver a los de siempre: /face2emoji map reset"),
-    map_done="A partir de ahora, «{expression}» es aquí {emoji}.",
-    map_reset="Listo, vuelven los emojis de siempre.",
     not_an_emoji="Eso no es un único emoji que yo conozca. Prueba así: /face2emoji map alegría :tada:",
     unknown_emoji="En este espacio de trabajo no hay ningún emoji llamado {name}.",
     unknown_expression=("No conozco esa expresión. Conozco: {expressions}. Prueba así: /face2emoji map alegría :tada:"),
@@ -563,8 +554,6 @@ KOREAN = SlackPhrases(
         "이 사진을 내려받지 못했어요. files:read 권한이 없어요. 앱을 다시 설치하거나, 저를 설치한 분에게 부탁해 주세요."
     ),
     map_usage="하나 바꾸기: /face2emoji map 기쁨 :tada:\n원래대로 돌리기: /face2emoji map reset",
-    map_done="이제 여기에서 ‘{expression}’ 표정에는 {emoji} 이모지로 답할게요.",
-    map_reset="원래 이모지로 되돌렸어요.",
     not_an_emoji="제가 아는 이모지 하나가 아니에요. 이렇게 해 보세요: /face2emoji map 기쁨 :tada:",
     unknown_emoji="이 워크스페이스에는 {name} 이모지가 없어요.",
     unknown_expression=(

@@ -95,6 +95,7 @@ class TelegramChannel:
     Args:
         token: from @BotFather.
         server: address of the Bot API server.
+        public_url: where Telegram reaches us; None to ask it for updates.
         jobs: where photos go.
         store: chats' settings and feedback counts.
         emoji_map: the map that chats may change for themselves.
@@ -109,6 +110,7 @@ class TelegramChannel:
         self,
         token: str,
         server: str,
+        public_url: str | None,
         jobs: Jobs,
         store: Store,
         emoji_map: EmojiMap,
@@ -134,7 +136,9 @@ class TelegramChannel:
         self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_chats: set[int] = set()
+        self._public_url = public_url
         self._listening = False
+        self._failing = False
         self._polling: asyncio.Task[None] | None = None
 
     # Starting and stopping
@@ -150,18 +154,24 @@ class TelegramChannel:
         except InvalidToken as error:
             raise PlatformRefused from error
 
-    async def listen(self, public_url: str | None) -> None:
-        """Begin to take updates: from the webhook at this address, or by asking for them.
+    async def listen(self) -> str:
+        """Begin to take updates: from the webhook, or by asking for them; return a line for people.
 
         Raises:
             PlatformRefused: Telegram does not take the webhook's address.
         """
         self._listening = True
         self._spawn(self._commands.announce())
-        if public_url:
-            await self._set_webhook(public_url)
+        if self._public_url:
+            await self._set_webhook(self._public_url)
         else:
             self._polling = asyncio.create_task(self._poll())
+        return f"Telegram: send @{self.bot.username} a photo."
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no updates come in, if so."""
+        return "Telegram cannot be asked for updates; it is tried again." if self._failing else None
 
     async def close(self) -> None:
         """Take no more updates and end what commands still do; jobs at work are not ended here."""
@@ -178,8 +188,8 @@ class TelegramChannel:
     # Taking updates
 
     def routes(self) -> list[Route]:
-        """Return the webhook's route."""
-        return [Route(WEBHOOK_PATH, self.webhook, methods=["POST"])]
+        """Return the webhook's route, if there is one."""
+        return [Route(WEBHOOK_PATH, self.webhook, methods=["POST"])] if self._public_url else []
 
     async def webhook(self, request: Request) -> Response:
         """Take one update from Telegram; 200 says that it is stored."""
@@ -217,11 +227,14 @@ class TelegramChannel:
                     await self.receive(update)
                     offset = update["update_id"] + 1
                 pause = 0.5
+                self._failing = False
             except Conflict:
                 webhook_gone = False
+                self._failing = True
                 log.error("telegram_conflict", help=PlatformRefused.conflict)
                 await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
             except Exception as error:
+                self._failing = pause > 0.5  # once is nothing
                 log.warning("telegram_polling", kind=type(error).__name__, again_in=pause)
                 await asyncio.sleep(_pause_asked(error) or pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -407,9 +420,10 @@ class TelegramChannel:
             return part + 1 < len(messages)
 
     async def _react(self, job: SelfieJob, result: Result) -> None:
-        emoji = answers.reaction(result.outcomes)
-        if emoji is None:
+        face = answers.surest_face(result.outcomes)
+        if face is None:
             return
+        emoji = face.emoji
         if reaction := answers.nearest(emoji, await self._allowed(job.chat)):
             try:
                 # Always wrapped: a bare string outside the library's list would become the id of a custom emoji.

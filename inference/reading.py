@@ -35,7 +35,7 @@ class Emoji:
     """One answer, in every platform's spelling.
 
     Attributes:
-        character: the Unicode emoji, e.g. ``"😄"``.
+        character: the Unicode emoji, e.g. ``"😄"``; of one that only a Slack workspace has its name, ``":tada_cat:"``.
         name: its plain English name, for people and screen readers.
         slack: Slack short name, without colons.
         telegram: the nearest emoji Telegram allows as a reaction.
@@ -45,6 +45,11 @@ class Emoji:
     name: str
     slack: str
     telegram: str
+
+    @property
+    def is_custom(self) -> bool:
+        """True for an emoji that only a Slack workspace has."""
+        return self.character.startswith(":")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from bot.answers import (
     map_list,
     nearest,
     press,
-    reaction,
+    surest_face,
 )
 from bot.errors import Busy, FileUnavailable, InternalError
 from bot.phrases import ENGLISH, GERMAN, LANGUAGES, Phrases
@@ -193,9 +193,9 @@ def test_any_post_fits_telegrams_limits(language: Phrases, counts: list[int], ex
 
 def test_the_surest_main_face_of_a_post_is_its_reaction() -> None:
     big, small = face("sad", 0.7, side=40), face("happy", 0.99, side=10)
-    assert reaction([photo(big, small)]) == big.emoji
-    assert reaction([photo(big, small), NOBODY, photo(face("fear", 0.9)), failed(Busy())]) == face("fear", 0.9).emoji
-    assert reaction([NOBODY, failed(Busy())]) is None
+    assert surest_face([photo(big, small)]) == big
+    assert surest_face([photo(big, small), NOBODY, photo(face("fear", 0.9)), failed(Busy())]) == face("fear", 0.9)
+    assert surest_face([NOBODY, failed(Busy())]) is None
 
 
 def emoji(character: str, telegram: str) -> Emoji:
@@ -324,7 +324,7 @@ def test_data_say_nothing_but_the_model_and_the_expressions() -> None:
 
 
 def test_the_map_is_listed_as_the_chat_has_it() -> None:
-    listed = map_list(MAP.changed({"happy": "🎉"}), GERMAN).splitlines()
+    listed = map_list(MAP.changed({"happy": "🎉"}), GERMAN, GERMAN.map_usage).splitlines()
     assert listed[0] == GERMAN.map_title
     assert listed[1] == "Wütend: 😡 😠 😒"
     assert listed[4] == "Fröhlich: 🎉"

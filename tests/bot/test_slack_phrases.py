@@ -51,7 +51,6 @@ def test_every_sentence_has_the_same_placeholders_and_literals_as_in_english(lan
         (("privacy",), ["hours"]),
         (("auto_on", "auto_off", "shared"), ["user"]),
         (("missing_scope", "installer_scope"), ["scope"]),
-        (("map_done",), ["emoji", "expression"]),
         (("unknown_emoji",), ["name"]),
         (("unknown_expression",), ["expressions"]),
     ],

@@ -1,0 +1,267 @@
+"""Slack's side of the jobs: finds and fetches their photos, and gives the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from bot import answers, slack_blocks
+from bot.answers import Rows
+from bot.errors import FileUnavailable, ScopeMissing
+from bot.jobs import PhotoRef, Result, SelfieJob
+from bot.phrases import phrases
+from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
+from bot.slack_files import Downloads, PostedPhotos
+from bot.slack_people import People
+from bot.slack_phrases import slack_phrases
+from bot.slack_workspaces import Workspace, Workspaces, slack_errors
+from bot.store import Store
+from inference import EmojiMap
+
+log = structlog.get_logger(__name__)
+
+DIRECT = ("D", "U", "W")
+"""How the ids of conversations of two begin, and of users, who stand for the one with us."""
+# So many messages of a thread, and of a channel, are looked through for a photo.
+LOOKED_THROUGH = 50
+# How long the installer is spared the same sentence.
+TOLD_SECONDS = 24 * 3600.0
+ANOTHER_NAME = ("invalid_name", "too_many_emoji")
+
+
+class Unanswerable(FileUnavailable):
+    """There is no photo where somebody asked for one.
+
+    Args:
+        phrase: the name of the one of `SlackPhrases` that says so.
+    """
+
+    def __init__(self, phrase: str) -> None:
+        super().__init__()
+        self.phrase = phrase
+
+
+class SlackAnswers:
+    """A `bot.jobs.Channel`.
+
+    Args:
+        workspaces: have us.
+        people: tells who somebody is.
+        posted: knows the photos of recent posts.
+        downloads: fetches files.
+        store: knows who does not want to be read.
+        emoji_map: the map that no channel has changed.
+        max_bytes: the most one photo may have.
+    """
+
+    platform = PLATFORM
+
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        people: People,
+        posted: PostedPhotos,
+        downloads: Downloads,
+        store: Store,
+        emoji_map: EmojiMap,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._workspaces = workspaces
+        self._people = people
+        self._posted = posted
+        self._downloads = downloads
+        self._store = store
+        self._emoji_map = emoji_map
+        self._limit = f"{max_bytes // 1_000_000} MB"
+        self._told: dict[tuple[str, str], float] = {}
+
+    async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
+        """Return the photos to read; see `bot.jobs.Channel`."""
+        workspace = await self._workspace(job)
+        channel = _place(job)[1]
+        with slack_errors():
+            if job.reply == "reaction" and await self._is_left_alone(workspace, job):
+                return ()
+            if job.photos and job.photos[0].files == (PROFILE,):
+                return job.photos
+            if job.photos:
+                found = [await self._posted.find(workspace, photo.files[0].partition("/")[0]) for photo in job.photos]
+                return tuple(photo.reference for photo in found if photo)
+            try:
+                return await (
+                    self._thread_photos(workspace, channel, job.thread)
+                    if job.thread
+                    else self._channel_photos(workspace, channel)
+                )
+            except SlackApiError as error:
+                if error.response.get("error") not in NOT_INVITED:
+                    raise
+                raise Unanswerable("not_invited") from error
+
+    async def fetch(self, job: SelfieJob, file: str) -> bytes:
+        """Return a file's bytes; see `bot.jobs.Channel`."""
+        workspace = await self._workspace(job)
+        if file == PROFILE:
+            return await self._fetch_profile(workspace, job.sender)
+        file_id, _, rendition = file.partition("/")
+        with slack_errors():
+            photo = await self._posted.find(workspace, file_id)
+        if photo is None:
+            raise FileUnavailable
+        try:
+            return await self._downloads.fetch(photo.urls.get(rendition) or photo.urls["original"], _token(workspace))
+        except ScopeMissing as error:
+            if error.scope in (await self._workspaces.refresh(workspace.team)).scopes:
+                raise FileUnavailable from error  # of a channel that we are no member of
+            raise
+
+    def working(self, _job: SelfieJob) -> AbstractAsyncContextManager[None]:
+        """Show nothing: Slack has no "typing" for bots."""
+        return nullcontext()
+
+    async def send(self, job: SelfieJob, result: Result, _part: int) -> bool:
+        """Answer, in one part; see `bot.jobs.Channel`."""
+        workspace = await self._workspace(job)
+        results = [outcome.result for outcome in result.outcomes]
+        with slack_errors():
+            scope = next((error.scope for error in results if isinstance(error, ScopeMissing)), None)
+            try:
+                if scope:
+                    await self._tell_installer(workspace, scope)
+                if job.reply == "reaction":
+                    await self._react(workspace, job, result)
+                else:
+                    await self._answer(workspace, job, result)
+            except SlackApiError as error:
+                if error.response.get("error") == "missing_scope":
+                    await self._tell_installer(workspace, error.response.get("needed", ""))
+                raise
+        return False
+
+    async def _react(self, workspace: Workspace, job: SelfieJob, result: Result) -> None:
+        face = answers.surest_face(result.outcomes)
+        if face is None:
+            return
+        channel = _place(job)[1]
+        *names, last = answers.slack_reactions(face, self._emoji_map)
+        for name in names:
+            try:
+                await self._add_reaction(workspace, channel, job.message, name)
+            except SlackApiError as error:
+                if error.response.get("error") not in ANOTHER_NAME:
+                    raise
+            else:
+                return
+        await self._add_reaction(workspace, channel, job.message, last)
+
+    async def _add_reaction(self, workspace: Workspace, channel: str, message: str, name: str) -> None:
+        try:
+            await workspace.client.reactions_add(channel=channel, timestamp=message, name=name)
+        except SlackApiError as error:
+            if error.response.get("error") != "already_reacted":
+                raise
+
+    async def _answer(self, workspace: Workspace, job: SelfieJob, result: Result) -> None:
+        language = (await self._people.find_or_none(workspace, job.sender)).language
+        words = slack_phrases(language)
+        large = ""
+        rows: Rows = ()
+        match result.outcomes[0].result if result.outcomes else Unanswerable("no_photo_message"):
+            case Unanswerable(phrase=phrase):
+                job = replace(job, reply="private")
+                text = getattr(words, phrase).format(bot=f"<@{workspace.bot_user}>")
+            case ScopeMissing():
+                text = words.scope_files
+            case _:
+                messages = answers.answer(result.outcomes, phrases(language), result.model, self._limit)
+                large, text, rows = slack_blocks.of_messages(messages)
+        is_shared = not job.message and job.reply == "message" and not _place(job)[1].startswith(DIRECT)
+        above = words.shared.format(user=f"<@{job.sender}>") if is_shared else ""
+        await self._post(workspace, job, large, text, rows, above)
+
+    async def _post(self, workspace: Workspace, job: SelfieJob, large: str, text: str, rows: Rows, above: str) -> None:
+        channel = _place(job)[1]
+        content: dict[str, Any] = {
+            "text": f"{large} {text}".strip(),
+            "blocks": slack_blocks.answer(large, text, rows, above=above),
+        }
+        client = workspace.client
+        try:
+            if job.reply == "private" and not channel.startswith(DIRECT):
+                await client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=job.thread, **content)
+            else:
+                await client.chat_postMessage(channel=channel, thread_ts=job.thread, **content)
+        except SlackApiError as error:
+            if error.response.get("error") not in NOT_INVITED or channel == job.sender:
+                raise
+            await client.chat_postMessage(channel=job.sender, **content)
+
+    async def _tell_installer(self, workspace: Workspace, scope: str) -> None:
+        """Say which permission is missing: to the installer, in the log, and to no channel."""
+        key = workspace.team, scope
+        if self._told.get(key, 0) > time.monotonic():
+            return
+        self._told[key] = time.monotonic() + TOLD_SECONDS
+        log.error("slack_scope_missing", scope=scope, help="reinstall the app with the manifest's scopes")
+        if workspace.installer:
+            person = await self._people.find_or_none(workspace, workspace.installer)
+            text = slack_phrases(person.language).installer_scope.format(scope=scope)
+            with suppress(SlackApiError):
+                await workspace.client.chat_postMessage(channel=workspace.installer, text=text)
+
+    async def _workspace(self, job: SelfieJob) -> Workspace:
+        return await self._workspaces.find(_place(job)[0])
+
+    async def _is_left_alone(self, workspace: Workspace, job: SelfieJob) -> bool:
+        """Tell whether nobody wants a reaction: the poster is a program, or does not want to be read."""
+        if await self._store.opted_out(PLATFORM, chat_of(workspace.team, job.sender)):
+            return True
+        return (await self._people.find_or_none(workspace, job.sender)).is_bot
+
+    async def _thread_photos(self, workspace: Workspace, channel: str, thread: str) -> tuple[PhotoRef, ...]:
+        """Return the photos of the post that a thread is about, or else the last ones in it."""
+        answer = await workspace.client.conversations_replies(channel=channel, ts=thread, limit=LOOKED_THROUGH)
+        parent, *replies = answer["messages"]
+        return await self._first_photos(workspace, [parent, *reversed(replies)]) or _nothing("photo_needed")
+
+    async def _channel_photos(self, workspace: Workspace, channel: str) -> tuple[PhotoRef, ...]:
+        """Return the photos of the last post that has some."""
+        last = self._posted.last(workspace.team, channel)
+        if last and not await self._store.opted_out(PLATFORM, chat_of(workspace.team, last.poster)):
+            return last.photos
+        answer = await workspace.client.conversations_history(channel=channel, limit=LOOKED_THROUGH)
+        return await self._first_photos(workspace, answer["messages"]) or _nothing("no_photo_last")
+
+    async def _first_photos(self, workspace: Workspace, posts: Sequence[Body]) -> tuple[PhotoRef, ...]:
+        for post in posts:
+            photos = self._posted.of_post(workspace.team, post)
+            if photos and not await self._store.opted_out(PLATFORM, chat_of(workspace.team, str(post.get("user")))):
+                return photos
+        return ()
+
+    async def _fetch_profile(self, workspace: Workspace, user: str) -> bytes:
+        with slack_errors():
+            person = await self._people.find(workspace, user)
+        if person.photo is None:
+            raise Unanswerable("no_profile_photo")
+        return await self._downloads.fetch(person.photo, _token(workspace))
+
+
+def _place(job: SelfieJob) -> tuple[str, str]:
+    team, _, channel = job.chat.partition("/")
+    return team, channel
+
+
+def _token(workspace: Workspace) -> str:
+    return workspace.client.token or ""
+
+
+def _nothing(phrase: str) -> tuple[PhotoRef, ...]:
+    raise Unanswerable(phrase)

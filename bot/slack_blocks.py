@@ -1,0 +1,157 @@
+"""Answers and windows in Slack's Block Kit. Pure.
+
+The words of an answer travel in the values of its buttons, too: of a message that only one person sees, Slack does not
+tell what it says when a button of it is pressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.answers import Message, Rows
+from bot.slack_phrases import SlackPhrases
+
+Block = dict[str, Any]
+
+# Slack's limits, in characters.
+MOST_HEADER, MOST_SECTION, MOST_VALUE, MOST_LABEL = 150, 3000, 2000, 75
+
+COMMAND = "/face2emoji"
+PHOTO_WINDOW = "photo"
+PHOTO_INPUT, PHOTO_FILES = "photo", "files"
+SHARE_INPUT, SHARE_OPTIONS, SHARE_IN_CHANNEL = "share", "share", "channel"
+FILE_TYPES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "heic", "heif", "avif")
+FEEDBACK = "feedback"
+STOP_READING, RESUME_READING, ERASE = "stop_reading", "resume_reading", "erase"
+
+
+def of_messages(messages: Sequence[Message]) -> tuple[str, str, Rows]:
+    """Return an answer's line of emoji (empty when it has none), its words, and its buttons."""
+    *large, last = messages
+    return "".join(message.text for message in large), last.text, last.rows
+
+
+def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: str = "") -> list[Block]:
+    """Return an answer's blocks.
+
+    Args:
+        large: its emoji, if it has any.
+        text: its words.
+        rows: its buttons.
+        notice: a small line between words and buttons.
+        above: a small line, in Slack's markup, above everything.
+    """
+    blocks: list[Block] = []
+    if above:
+        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": above}]})
+    if large:
+        blocks.append({"type": "header", "text": _plain(large[:MOST_HEADER])})
+    blocks.append({"type": "section", "text": _plain(text[:MOST_SECTION])})
+    if notice:
+        blocks.append({"type": "context", "elements": [_plain(notice)]})
+    for number, row in enumerate(rows):
+        buttons = [
+            {
+                "type": "button",
+                "action_id": f"{FEEDBACK}-{number}-{place}",
+                "text": _plain(button.label[:MOST_LABEL]),
+                "value": "\n".join([button.data, large, text])[:MOST_VALUE],
+            }
+            for place, button in enumerate(row)
+        ]
+        blocks.append({"type": "actions", "elements": buttons})
+    return blocks
+
+
+def pressed(value: str) -> tuple[str, str, str]:
+    """Return what a button of an answer carries: its data, and the answer's emoji and words."""
+    data, _, words = value.partition("\n")
+    large, _, text = words.partition("\n")
+    return data, large, text
+
+
+def photo_window(phrases: SlackPhrases, channel: str) -> Block:
+    """Return the window that asks for photos.
+
+    Args:
+        phrases: the reader's language.
+        channel: where the window was opened; empty when it was nowhere.
+    """
+    blocks: list[Block] = [
+        {
+            "type": "input",
+            "block_id": PHOTO_INPUT,
+            "label": _plain(phrases.modal_photo),
+            "hint": _plain(phrases.modal_hint),
+            "element": {
+                "type": "file_input",
+                "action_id": PHOTO_FILES,
+                "filetypes": list(FILE_TYPES),
+                "max_files": 10,
+            },
+        }
+    ]
+    if channel:
+        box = {
+            "type": "checkboxes",
+            "action_id": SHARE_OPTIONS,
+            "options": [{"text": _plain(phrases.modal_share), "value": SHARE_IN_CHANNEL}],
+        }
+        blocks.append(
+            {
+                "type": "input",
+                "block_id": SHARE_INPUT,
+                "optional": True,
+                "label": _plain(phrases.modal_private),
+                "element": box,
+            }
+        )
+    return {
+        "type": "modal",
+        "callback_id": PHOTO_WINDOW,
+        "private_metadata": channel,
+        "title": _plain(phrases.modal_title),
+        "submit": _plain(phrases.modal_submit),
+        "close": _plain(phrases.modal_cancel),
+        "blocks": blocks,
+    }
+
+
+def home(phrases: SlackPhrases, settings: Sequence[str], *, is_read: bool) -> Block:
+    """Return a person's App Home.
+
+    Args:
+        phrases: the reader's language.
+        settings: lines about this person's settings.
+        is_read: photos that this person posts in channels are read.
+    """
+    action, label = (STOP_READING, phrases.home_stop) if is_read else (RESUME_READING, phrases.home_resume)
+    confirm = {
+        "title": _plain(phrases.erase_title),
+        "text": _plain(phrases.erase_text),
+        "confirm": _plain(phrases.erase_yes),
+        "deny": _plain(phrases.erase_no),
+    }
+    erase = {"action_id": ERASE, "text": _plain(phrases.home_erase), "style": "danger", "confirm": confirm}
+    return {
+        "type": "home",
+        "blocks": [
+            {"type": "header", "text": _plain(phrases.home_title)},
+            {"type": "section", "text": _plain(phrases.home_text)},
+            {"type": "divider"},
+            {"type": "header", "text": _plain(phrases.home_settings)},
+            {"type": "section", "text": _plain("\n\n".join(settings))},
+            {
+                "type": "actions",
+                "elements": [
+                    {"type": "button", "action_id": action, "text": _plain(label)},
+                    {"type": "button", **erase},
+                ],
+            },
+        ],
+    }
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": True}

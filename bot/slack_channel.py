@@ -1,0 +1,418 @@
+"""Slack: its events -> jobs, a job's result -> a reaction or a message; commands and windows are in `slack_commands`.
+
+Bolt brings the requests, over a WebSocket (Socket Mode) or signed HTTP, and acknowledges them when the handler here
+returns: what an event asks for is stored by then. What cannot be stored is not acknowledged, and comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_bolt.response import BoltResponse
+from slack_sdk.errors import SlackApiError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bot import slack_blocks
+from bot.errors import PlatformRefused
+from bot.jobs import DATABASE_TROUBLE, Jobs, PhotoRef, Refused, SelfieJob, TryAgain
+from bot.photo_service import PhotoService
+from bot.phrases import phrases
+from bot.slack_answers import SlackAnswers
+from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
+from bot.slack_files import Downloads, PostedPhotos
+from bot.slack_people import People
+from bot.slack_phrases import slack_phrases
+from bot.slack_workspaces import (
+    CALLBACK_PATH,
+    INSTALL_PATH,
+    Authorize,
+    ManyWorkspaces,
+    Workspace,
+    Workspaces,
+    installed_in,
+    slack_errors,
+)
+from bot.store import Chat, Store
+from inference import EmojiMap
+
+log = structlog.get_logger(__name__)
+
+EVENTS_PATH = "/slack/events"
+# Slack's requests have some kilobytes; a window's files are links.
+MOST_REQUEST_BYTES = 1_000_000
+# Other kinds of messages are edits, deletions, joins, and what programs post.
+POSTS = (None, "file_share", "thread_broadcast")
+# The connection is looked at so often; one that is dead for longer than its library needs to mend it is opened anew.
+WATCH_SECONDS = 2.0
+DEAF_SECONDS = 30.0
+CLOSING_SECONDS = 5.0
+
+
+class SlackChannel:
+    """One app of Slack, in one workspace or many.
+
+    Args:
+        workspaces: have us.
+        app_token: opens Socket Mode; None for HTTP.
+        signing_secret: signs what comes over HTTP.
+        server: address of the Slack server.
+        jobs: where photos go.
+        store: channels' settings, people's wishes and feedback counts.
+        emoji_map: the map that channels may change for themselves.
+        service: knows the version of the weights.
+        max_bytes: the most one photo may have.
+        retention: seconds for which a finished job is remembered; told to those who ask for it.
+    """
+
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        app_token: str | None,
+        signing_secret: str | None,
+        server: str,
+        jobs: Jobs,
+        store: Store,
+        emoji_map: EmojiMap,
+        service: PhotoService,
+        *,
+        max_bytes: int,
+        retention: float,
+    ) -> None:
+        self._workspaces = workspaces
+        self._app_token = app_token
+        self._jobs = jobs
+        self._store = store
+        self._people = People()
+        self._posted = PostedPhotos(max_bytes)
+        self._downloads = Downloads(server, max_bytes)
+        self._commands = Commands(workspaces, self._people, jobs, store, emoji_map, service, retention=retention)
+        self.answers = SlackAnswers(
+            workspaces, self._people, self._posted, self._downloads, store, emoji_map, max_bytes=max_bytes
+        )
+        """Takes the jobs."""
+        self._app = self._bolt(signing_secret or "")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = False
+        self._socket: AsyncSocketModeHandler | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._heard = 0.0
+
+    def _bolt(self, signing_secret: str) -> AsyncApp:
+        logger = logging.getLogger("slack_bolt")
+        app = AsyncApp(
+            name="face2emoji",
+            logger=logger,
+            process_before_response=True,
+            signing_secret=signing_secret,
+            client=self._workspaces.client,
+            authorize=Authorize(self._workspaces),  # type: ignore[arg-type] # which it is made for
+            oauth_flow=self._workspaces.oauth if isinstance(self._workspaces, ManyWorkspaces) else None,
+        )
+        everything = re.compile("")
+        app.event(everything)(self._on_event)
+        app.command(everything)(self._on_command)
+        app.shortcut(everything)(self._on_shortcut)
+        app.view(everything)(self._on_view)
+        app.action(everything)(self._on_action)
+        app.error(self._on_error)
+        return app
+
+    # Starting and stopping
+
+    async def connect(self) -> None:
+        """Get ready to call Slack.
+
+        Raises:
+            PlatformRefused: Slack does not take the token.
+        """
+        self._downloads.open()
+        await self._workspaces.open()
+
+    async def listen(self) -> str:
+        """Begin to take events; return a line for people.
+
+        Raises:
+            PlatformRefused: Slack does not take the app token.
+        """
+        self._listening = True
+        if self._app_token:
+            self._socket = AsyncSocketModeHandler(self._app, self._app_token, web_client=self._workspaces.client)
+            await self._open_socket(self._socket)
+            self._heard = time.monotonic()
+            self._watching = asyncio.create_task(self._watch(self._socket))
+        return self._line()
+
+    def _line(self) -> str:
+        if isinstance(self._workspaces, ManyWorkspaces):
+            address = str(self._workspaces.oauth.settings.redirect_uri).removesuffix(CALLBACK_PATH)
+            return f"Slack: workspaces install the app at {address}{INSTALL_PATH}."
+        return "Slack: send the bot a photo, or invite it to a channel and type /face2emoji on there."
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no events come in, if so."""
+        if self._socket and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
+            return "The connection to Slack is down; it is being opened again."
+        return None
+
+    async def close(self) -> None:
+        """Take no more events and end what commands still do; jobs at work are not ended here."""
+        self._listening = False
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._socket:
+            await self._socket.close_async()  # type: ignore[no-untyped-call]
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
+
+    async def disconnect(self) -> None:
+        """Close the connections; to be called when no job is at work any more."""
+        await self._downloads.close()
+        await self._workspaces.close()
+
+    async def _open_socket(self, socket: AsyncSocketModeHandler) -> None:
+        """Open the connection, for as long as it takes to reach Slack."""
+        pause = 1.0
+        while socket.client.wss_uri is None:
+            try:
+                with slack_errors():
+                    answer = await self._workspaces.client.apps_connections_open(app_token=self._app_token or "")
+                socket.client.wss_uri = answer["url"]
+            except Refused as error:
+                raise PlatformRefused(PlatformRefused.slack_app_refused.format(reason=error.reason)) from error
+            except TryAgain as error:
+                log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
+                await asyncio.sleep(max(pause, error.after))
+                pause = min(2 * pause, DEAF_SECONDS)
+        await socket.client.connect()  # type: ignore[no-untyped-call]
+
+    async def _watch(self, socket: AsyncSocketModeHandler) -> None:
+        """Notice a dead connection. The library mends most; one that stays dead is opened anew from here."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                if await socket.client.is_connected():
+                    self._heard = time.monotonic()
+                elif time.monotonic() - self._heard > DEAF_SECONDS:
+                    log.warning("slack_connection_dead", opening="again")
+                    async with asyncio.timeout(DEAF_SECONDS):
+                        await socket.client.connect_to_new_endpoint(force=True)
+            except Exception as error:
+                log.warning("slack_connection", kind=type(error).__name__)
+
+    # Requests
+
+    def routes(self) -> list[Route]:
+        """Return Slack's addresses on our web server: events where there is no Socket Mode, and the installation."""
+        routes = [] if self._app_token else [Route(EVENTS_PATH, self.events, methods=["POST"])]
+        if isinstance(self._workspaces, ManyWorkspaces):
+            oauth = self._workspaces.oauth
+            routes += [Route(oauth.install_path, self.install), Route(oauth.redirect_uri_path, self.installed)]
+        return routes
+
+    async def events(self, request: Request) -> Response:
+        """Take an event, a command or a press over HTTP; 200 says that it is stored."""
+        if not self._listening:
+            return PlainTextResponse("not yet", 503)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_REQUEST_BYTES:
+                return PlainTextResponse("too long", 413)
+        try:
+            asked = to_async_bolt_request(request, bytes(body))
+        except (ValueError, RecursionError):
+            return PlainTextResponse("This is no request of Slack's.", 400)
+        return to_starlette_response(await self._app.async_dispatch(asked))
+
+    async def install(self, request: Request) -> Response:
+        """Show the page that installs us in a workspace."""
+        assert isinstance(self._workspaces, ManyWorkspaces)  # noqa: S101 - `routes` has looked
+        return to_starlette_response(
+            await self._workspaces.oauth.handle_installation(to_async_bolt_request(request, b""))
+        )
+
+    async def installed(self, request: Request) -> Response:
+        """Take a workspace's consent."""
+        assert isinstance(self._workspaces, ManyWorkspaces)  # noqa: S101 - `routes` has looked
+        return to_starlette_response(await self._workspaces.oauth.handle_callback(to_async_bolt_request(request, b"")))
+
+    async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
+        """Not acknowledge what could not be stored; let go what is strange, because it would come again for ever."""
+        kind = str(body.get("type") or "command")
+        if isinstance(error, (*DATABASE_TROUBLE, TryAgain)):
+            log.error("event_not_stored", event=kind, kind=type(error).__name__)
+            return BoltResponse(status=503)
+        log.warning("event_not_understood", event=kind, kind=type(error).__name__)
+        return BoltResponse(status=200)
+
+    async def _on_event(self, context: AsyncBoltContext, event: dict[str, Any]) -> None:
+        team = installed_in(context)
+        match event.get("type"):
+            case "message":
+                await self._message(team, event)
+            case "app_mention":
+                await self._mentioned(team, event)
+            case "app_home_opened" if event.get("tab", "home") == "home":
+                self._spawn(self._commands.show_home(team, event["user"], event.get("channel", "")))
+            case "member_joined_channel":
+                await self._joined(team, event)
+            case "member_left_channel":
+                if event["user"] == (await self._workspaces.find(team)).bot_user:
+                    await self._store.save_chat(PLATFORM, chat_of(team, event["channel"]), Chat())
+            case "app_uninstalled":
+                await self._removed(team)
+            case "tokens_revoked" if event.get("tokens", {}).get("bot"):
+                await self._removed(team)
+
+    async def _on_command(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
+        ask = replace(Ask.of_command(body), team=installed_in(context))
+        match ask.text.lower().split():
+            case ["me"]:
+                await self._jobs.submit(ask.job(f"me-{ask.trigger}", [PhotoRef("photo", (PROFILE,))]))
+            case ["last"]:
+                await self._jobs.submit(ask.job(f"last-{ask.trigger}"))
+            case _:
+                self._spawn(self._commands.run(ask))
+        await ack()
+
+    async def _on_shortcut(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
+        ask = Ask.of_interaction(body, installed_in(context))
+        if body["type"] != "message_action":
+            self._spawn(self._commands.open_window(ask))
+        else:
+            await self._asked_about(ask, body["message"])
+        await ack()
+
+    async def _asked_about(self, ask: Ask, message: Body) -> None:
+        """Somebody wants to know about this very message."""
+        photos = self._posted.of_post(ask.team, message)
+        poster = message.get("user")
+        if not photos:
+            self._spawn(self._commands.explain(ask, "no_photo_message"))
+        elif poster != ask.user and await self._store.opted_out(PLATFORM, chat_of(ask.team, str(poster))):
+            self._spawn(self._commands.explain(ask, "opted_out"))
+        else:
+            job = ask.job(f"asked-{ask.trigger}", photos)
+            await self._jobs.submit(replace(job, message=message["ts"], thread=message.get("thread_ts")))
+
+    async def _on_view(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
+        """Take the photos of our window."""
+        view = body["view"]
+        ask = replace(Ask.of_interaction(body, installed_in(context)), channel=view.get("private_metadata") or "")
+        values = view["state"]["values"]
+        photos = self._posted.of_post(ask.team, values[slack_blocks.PHOTO_INPUT][slack_blocks.PHOTO_FILES])
+        if not photos:
+            person = await self._people.find_or_none(await self._workspaces.find(ask.team), ask.user)
+            problem = phrases(person.language).unsupported
+            await ack(response_action="errors", errors={slack_blocks.PHOTO_INPUT: problem})
+            return
+        shared = values.get(slack_blocks.SHARE_INPUT, {}).get(slack_blocks.SHARE_OPTIONS, {}).get("selected_options")
+        await self._jobs.submit(ask.job(f"window-{view['id']}", photos, share=bool(shared)))
+        await ack()
+
+    async def _on_action(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
+        await ack()
+        ask = Ask.of_interaction(body, installed_in(context))
+        action = body["actions"][0]
+        if action["action_id"].startswith(slack_blocks.FEEDBACK):
+            message = body["container"]["message_ts"]
+            self._spawn(self._commands.press(ask, message, action["value"]))
+        else:
+            self._spawn(self._commands.press_home(ask, action["action_id"]))
+
+    # Events
+
+    async def _message(self, team: str, event: Body) -> None:
+        """Answer a post: in a direct message always, in a channel if that is switched on."""
+        user = event.get("user")
+        if event.get("subtype") not in POSTS or event.get("bot_id") or event.get("hidden") or not user:
+            return
+        channel = event["channel"]
+        photos = self._posted.of_post(team, event)
+        if event.get("channel_type") == "im":
+            if photos:
+                await self._jobs.submit(self._job(team, event, photos, thread=event.get("thread_ts")))
+            else:
+                self._spawn(self._explain_photo(team, user, channel))
+        elif photos:
+            self._posted.is_last(team, channel, user, photos)
+            if await self._is_mention(team, event):
+                await self._mentioned(team, event)
+            if (await self._store.chat(PLATFORM, chat_of(team, channel))).auto:
+                await self._jobs.submit(replace(self._job(team, event, photos), reply="reaction"))
+
+    async def _mentioned(self, team: str, event: Body) -> None:
+        """Answer a mention in the thread of its post. It may come twice, as a message and as a mention: one job."""
+        user = event.get("user")
+        if event.get("bot_id") or not user or event.get("channel", "").startswith("D"):
+            return
+        thread = event.get("thread_ts") or event["ts"]
+        job = self._job(team, event, self._posted.of_post(team, event), thread=thread)
+        await self._jobs.submit(replace(job, event=f"{event['ts']}-mention"))
+
+    async def _is_mention(self, team: str, event: Body) -> bool:
+        return f"<@{(await self._workspaces.find(team)).bot_user}>" in (event.get("text") or "")
+
+    def _job(self, team: str, event: Body, photos: Sequence[PhotoRef], thread: str | None = None) -> SelfieJob:
+        return SelfieJob(
+            platform=PLATFORM,
+            event=event["ts"],
+            chat=chat_of(team, event["channel"]),
+            message=event["ts"],
+            sender=event["user"],
+            posted=float(event["ts"]),
+            thread=thread,
+            photos=tuple(photos),
+        )
+
+    async def _joined(self, team: str, event: Body) -> None:
+        """Tell whoever brought us into a channel how to switch us on, and nobody else."""
+        workspace = await self._workspaces.find(team)
+        if event["user"] == workspace.bot_user and (inviter := event.get("inviter")):
+            self._spawn(self._tell(workspace, event["channel"], inviter, "invited"))
+
+    async def _tell(self, workspace: Workspace, channel: str, user: str, phrase: str) -> None:
+        person = await self._people.find_or_none(workspace, user)
+        text: str = getattr(slack_phrases(person.language), phrase)
+        await workspace.client.chat_postEphemeral(channel=channel, user=user, text=text)
+
+    async def _explain_photo(self, team: str, user: str, channel: str) -> None:
+        workspace = await self._workspaces.find(team)
+        person = await self._people.find_or_none(workspace, user)
+        if not person.is_bot:
+            await workspace.client.chat_postMessage(channel=channel, text=phrases(person.language).not_a_photo)
+
+    async def _removed(self, team: str) -> None:
+        """Erase everything of a workspace that removed us."""
+        await self._workspaces.forget(team)
+        await self._store.forget_workspace(PLATFORM, team)
+        self._spawn(self._jobs.forget(lambda _sender, chat: chat.startswith(f"{team}/"), PLATFORM))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:
+                log.warning("command_failed", kind=type(error).__name__, reason=_reason(error))
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _reason(error: Exception) -> str | None:
+    return str(error.response.get("error")) if isinstance(error, SlackApiError) else None

@@ -1,0 +1,254 @@
+"""Slack's files: which of them are photos, which rendition to read, and how they are fetched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+
+from bot.answers import Kind
+from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
+from bot.jobs import PhotoRef, TryAgain
+from bot.slack_workspaces import Workspace
+from inference import ImageTooLarge
+
+T = TypeVar("T")
+File = Mapping[str, Any]
+"""A file object of the Web API."""
+
+PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+# The widths of the renditions that Slack makes; the longer side has so many pixels.
+RENDITIONS = (480, 720, 800, 960, 1024)
+# A rendition whose short side has this many pixels holds a selfie's face in full.
+SELFIE_SIDE = 640
+# Below so many bytes the picture itself is fetched and read as fast as a rendition.
+SMALL_BYTES = 300_000
+HOSTS = (".slack.com", ".slack-edge.com", ".slack-files.com")
+# Slack's words for a file that is not there (any more).
+GONE = ("file_not_found", "file_deleted")
+REMEMBERED = 2000
+SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture that Slack keeps.
+
+    Attributes:
+        id: Slack's own.
+        kind: a still picture or a GIF.
+        urls: address of each rendition, in the order in which to try them; the picture itself last.
+    """
+
+    id: str
+    kind: Kind
+    urls: Mapping[str, str]
+
+    @property
+    def reference(self) -> PhotoRef:
+        """What a job stores of it: ids, no address."""
+        return PhotoRef(self.kind, tuple(f"{self.id}/{rendition}" for rendition in self.urls))
+
+
+def photo_of(file: File, max_bytes: int) -> Photo | None:
+    """Return the picture in a file; None when it is none, or is not Slack's to give out.
+
+    Args:
+        file: from an event or files.info.
+        max_bytes: a larger picture is read in a rendition, if it has one.
+    """
+    # Files of other services, deleted ones and those hidden by a plan's limits have other modes.
+    if file.get("mode", "hosted") != "hosted" or file.get("is_external") or not file.get("id"):
+        return None
+    mime = str(file.get("mimetype") or "")
+    name = str(file.get("name") or "").lower()
+    url = file.get("url_private_download") or file.get("url_private")
+    if not url or not (mime.startswith("image/") or (not mime and name.endswith(PICTURE_NAMES))):
+        return None
+    if mime == "image/gif":
+        return Photo(file["id"], "gif", {"original": url})
+    size = int(file.get("size") or 0)
+    urls = {"original": url}
+    if size > SMALL_BYTES and (rendition := _rendition(file)):
+        urls = {rendition: file[rendition], **({} if size > max_bytes else urls)}
+    return Photo(file["id"], "photo", urls)
+
+
+def _rendition(file: File) -> str | None:
+    """Return the smallest rendition that holds a selfie's face."""
+    for width in RENDITIONS:
+        name = f"thumb_{width}"
+        if file.get(name) and min(int(file.get(f"{name}_{side}") or 0) for side in "wh") >= SELFIE_SIDE:
+            return name
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LastPhotos:
+    """The last photos of a channel, and who posted them."""
+
+    poster: str
+    photos: tuple[PhotoRef, ...]
+
+
+def is_stub(file: File) -> bool:
+    """Tell whether an event names a file without describing it, as in channels shared with other workspaces."""
+    return file.get("file_access") == "check_file_info" or file.get("mode") == "file_access"
+
+
+class PostedPhotos:
+    """The photos of posts; of recent ones the addresses, so that a job need not ask Slack for them again.
+
+    Args:
+        max_bytes: see `photo_of`.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._photos: OrderedDict[tuple[str, str], Photo] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str], LastPhotos] = OrderedDict()
+
+    def of_post(self, team: str, post: Mapping[str, Any]) -> tuple[PhotoRef, ...]:
+        """Return the references to a post's photos; a file that is only named counts until Slack has been asked.
+
+        Args:
+            team: the workspace.
+            post: a message, or another thing with files.
+        """
+        files = post.get("files")
+        references = []
+        for file in files if isinstance(files, list) else []:
+            if is_stub(file) and file.get("id"):
+                references.append(PhotoRef("photo", (f"{file['id']}/original",)))
+            elif photo := photo_of(file, self._max_bytes):
+                self._remember(self._photos, (team, photo.id), photo)
+                references.append(photo.reference)
+        return tuple(references)
+
+    async def find(self, workspace: Workspace, file_id: str) -> Photo | None:
+        """Return a photo, asking Slack about it unless its post was here; None when it is none, or gone.
+
+        Raises:
+            SlackApiError, aiohttp.ClientError, TimeoutError: Slack's side.
+        """
+        photo = self._photos.get((workspace.team, file_id))
+        if photo is None:
+            try:
+                answer = await workspace.client.files_info(file=file_id)
+            except SlackApiError as error:
+                if error.response.get("error") in GONE:
+                    return None
+                raise
+            if photo := photo_of(answer["file"], self._max_bytes):
+                self._remember(self._photos, (workspace.team, file_id), photo)
+        return photo
+
+    def is_last(self, team: str, channel: str, poster: str, photos: tuple[PhotoRef, ...]) -> None:
+        """Remember a channel's last photos, because Slack limits how often apps may look through a channel."""
+        self._remember(self._last, (team, channel), LastPhotos(poster, photos))
+
+    def last(self, team: str, channel: str) -> LastPhotos | None:
+        """Return a channel's last photos, if they are remembered."""
+        return self._last.get((team, channel))
+
+    def _remember(self, memory: OrderedDict[tuple[str, str], T], key: tuple[str, str], thing: T) -> None:
+        memory[key] = thing
+        memory.move_to_end(key)
+        while len(memory) > REMEMBERED:
+            memory.popitem(last=False)
+
+
+class Downloads:
+    """Fetches files from Slack's file hosts.
+
+    Args:
+        server: address of the Slack server; its own host may serve files, too, if it is not Slack's.
+        max_bytes: the most one photo may have.
+    """
+
+    def __init__(self, server: str, max_bytes: int) -> None:
+        self._server = urlsplit(server)
+        self._max_bytes = max_bytes
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Get ready; to be called inside the event loop."""
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=True)
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._session:
+            await self._session.close()
+
+    async def fetch(self, url: str, token: str) -> bytes:
+        """Return a file's bytes.
+
+        Args:
+            url: from a file object.
+            token: the workspace's; sent to this address only, never along a redirect.
+
+        Raises:
+            ImageTooLarge: more than `max_bytes`.
+            ScopeMissing: Slack sent its sign-in page instead.
+            FileUnavailable: deleted, or not on one of Slack's file hosts.
+            TryAgain: Slack could not be reached.
+        """
+        headers: dict[str, str] | None = {"Authorization": f"Bearer {token}"}
+        try:
+            for _ in range(2):
+                location, data = await self._get(url, headers)
+                if location is None:
+                    return data
+                url, headers = location, None
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+            raise TryAgain from error
+        raise FileUnavailable
+
+    async def _get(self, url: str, headers: Mapping[str, str] | None) -> tuple[str | None, bytes]:
+        """Return where a file has moved to, or its bytes."""
+        if not self._is_allowed(url):
+            raise FileUnavailable
+        assert self._session  # noqa: S101 - opened first
+        async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            if response.status in (301, 302, 303, 307, 308):
+                return str(response.headers.get("location", "")), b""
+            if response.status == 429 or response.status >= 500:
+                raise TryAgain(seconds_asked(response.headers))
+            if response.status != 200:
+                raise FileUnavailable
+            if response.content_type == "text/html":
+                raise ScopeMissing("files:read")
+            if (response.content_length or 0) > self._max_bytes:
+                raise self._too_large()
+            data = bytearray()
+            async for chunk in response.content.iter_chunked(1 << 16):
+                data += chunk
+                if len(data) > self._max_bytes:
+                    raise self._too_large()
+        if data[:64].lstrip().lower().startswith((b"<!doctype", b"<html")):
+            raise ScopeMissing("files:read")
+        return None, bytes(data)
+
+    def _is_allowed(self, url: str) -> bool:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if (parts.scheme, parts.netloc) == (self._server.scheme, self._server.netloc):
+            return True
+        return parts.scheme == "https" and parts.port in (None, 443) and host.endswith(HOSTS)
+
+    def _too_large(self) -> ImageTooLarge:
+        return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes // 1_000_000} MB"))
+
+
+def seconds_asked(headers: Mapping[str, str]) -> float:
+    """Return how long a Retry-After header asks us to wait."""
+    try:
+        return max(0.0, float(headers.get("Retry-After", 0)))
+    except ValueError:
+        return 0
