@@ -167,7 +167,8 @@ class SlackEmulator:
             self.url = f"http://127.0.0.1:{port}"
             command = [str(self._binary), "--config", str(configuration), "--files-dir", str(self._folder / "files")]
             command += ["--base-host", "127.0.0.1", "--port", str(port)]
-            if emulator_relay.unshare():
+            self._is_confined = emulator_relay.unshare() is not None
+            if self._is_confined:
                 outward = httpx.URL(self._events_url or "").port or 0
                 relay = [sys.executable, emulator_relay.__file__, str(listener.fileno()), str(outward)]
                 self._process = self._start([*relay, *command], listener.fileno())
@@ -192,8 +193,9 @@ class SlackEmulator:
     ) -> None:
         self._http.close()
         assert self._process.stdin
-        self._process.stdin.close()
-        self._process.terminate()
+        self._process.stdin.close()  # ends the relay, and with it the emulator
+        if not self._is_confined:
+            self._process.terminate()
         self._process.wait(20)
 
     def _is_up(self) -> bool:
