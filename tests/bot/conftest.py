@@ -14,9 +14,19 @@ from bot.settings import Settings
 from inference import Face2EmojiError
 from tests.bot.databases import new_database, postgresql
 from tests.bot.served import ObedientReader, Serve, Served, wait_until
+from tests.bot.slack_served import shared_slack, slack, start_slack
 from tests.bot.telegram_served import shared_bot, start_telegram, telegram
 
-__all__ = ["new_database", "postgresql", "shared_bot", "start_telegram", "telegram"]
+__all__ = [
+    "new_database",
+    "postgresql",
+    "shared_bot",
+    "shared_slack",
+    "slack",
+    "start_slack",
+    "start_telegram",
+    "telegram",
+]
 
 
 @pytest.fixture

@@ -1,73 +1,29 @@
-"""The real bot in front of the small Telegram server: real sockets, real jobs, a real SQLite file.
-
-Its reader reads what tests write: `b"happy:92 sad:55"` is a photo of two faces, left to right, and `b""` nobody's.
-"""
+"""The real bot in front of the small Telegram server, over real sockets."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
-from bot.__main__ import Bot, listen
 from bot.photo_service import Reader
-from bot.settings import Settings
-from inference import (
-    EXPRESSIONS,
-    Box,
-    Face2EmojiError,
-    FaceReading,
-    Reading,
-    UnreadableImage,
-    load_emoji_map,
-    main_face,
-)
-from tests.bot.served import ObedientReader, wait_until
+from tests.bot.running_bot import DAMAGED, HAPPY, NOBODY, SAD, RunningBot, WrittenReader
+from tests.bot.served import wait_until
 from tests.bot.telegram_server import Reacted, Sent, TelegramServer, Violation
 from tests.bot.telegram_shapes import Json
 from tests.bot.telegram_world import content_of, person
 
+__all__ = ["DAMAGED", "HAPPY", "NOBODY", "SAD", "WrittenReader"]
+
 StartTelegram = Callable[..., "TelegramBot"]
-HAPPY, SAD, NOBODY, DAMAGED = b"happy:92", b"sad:90", b"nobody", b"damaged"
 
 
-class WrittenReader(ObedientReader):
-    """Finds the faces that are written in the photo, `expression:percent` or `expression:percent:width` each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._map = load_emoji_map()
-
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
-        super().read(data)
-        if data == DAMAGED:
-            raise UnreadableImage("the photo is damaged")
-        written = [] if data == NOBODY else data.decode().split()
-        faces = tuple(self._face(number, *word.split(":")) for number, word in enumerate(written))
-        main = main_face(faces)
-        return Reading(width=1280, height=960, faces=faces, emoji=main.emoji if main else None)
-
-    def _face(self, number: int, expression: str, percent: str, width: str = "200") -> FaceReading:
-        best, left = EXPRESSIONS.index(expression), 300 * number
-        shares = (best + offset for offset in (1, 1, 1, 2, 2, 3))  # of what is left, three parts for the next one
-        scores = dict.fromkeys(EXPRESSIONS, 0.0) | {expression: int(percent) / 100}
-        for share in shares:
-            scores[EXPRESSIONS[share % len(EXPRESSIONS)]] += (1 - int(percent) / 100) / 6
-        box = Box(left, 0, left + int(width), int(width))
-        return FaceReading(box, expression, scores[expression], scores, (), self._map.choose(scores))
-
-
-class TelegramBot:
+class TelegramBot(RunningBot):
     """A running bot, its people and groups; a context manager.
 
     Every person and group is new, so that tests may share a bot, and sees what is said, stored and fetched for it.
@@ -79,53 +35,8 @@ class TelegramBot:
         self, folder: Path, server: TelegramServer, load: Callable[[], Reader] | None = None, **settings: Any
     ) -> None:
         self.server = server
-        self.reader = WrittenReader()
-        self.database = folder / "jobs.db"
-        self.lines: list[str] = []
-        self.error: Face2EmojiError | None = None
-        self._load = load or self.reader.load
-        self._settings = {
-            "telegram_bot_token": SecretStr(server.token),
-            "telegram_base_url": server.url,
-            "database_url": SecretStr(f"sqlite:///{self.database}"),
-            **settings,
-        }
-
-    def __enter__(self) -> Self:
-        self.start()
-        wait_until(lambda: len(self.lines) == 2 or not self.running)
-        assert self.running, self.error
-        return self
-
-    def start(self) -> None:
-        sock = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        self._bot = Bot(Settings.model_construct(**self._settings), self._load)
-        self.http = httpx.Client(base_url=self.url, timeout=10)
-
-        def run() -> None:
-            try:
-                asyncio.run(self._bot.run(sock, self.lines.append))
-            except Face2EmojiError as error:
-                self.error = error
-
-        self._thread = threading.Thread(target=run, name="bot")
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self.http.close()
-        self._bot.stop()
-        self._thread.join(20)
-        assert not self.running
+        token = {"telegram_bot_token": SecretStr(server.token), "telegram_base_url": server.url}
+        super().__init__(folder, load, **{**token, **settings})
 
     # People and groups
 
@@ -160,7 +71,7 @@ class TelegramBot:
     def settle(self, update_id: int) -> None:
         """Wait until an update is confirmed and no job is left: what has not happened by then never will."""
         wait_until(lambda: update_id in self.server.confirmed, 20)
-        wait_until(lambda: not self.rows("status IN ('PENDING', 'ENQUEUED', 'DELAYED')"), 20)
+        wait_until(lambda: self.idle, 20)
 
     def said(self, chat: int) -> list[Sent]:
         return [sent for sent in self.server.sent if sent.chat_id == chat]
@@ -173,36 +84,6 @@ class TelegramBot:
 
     def calls(self, method: str, chat: int) -> int:
         return sum(call.parameters.get("chat_id") == chat for call in self.server.calls_of(method))
-
-    def metric(self, name: str, **labels: str) -> float:
-        label = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-        wanted = f"{name}{{{label}}}" if labels else name
-        for line in self.http.get("/metrics").text.splitlines():
-            if line.rpartition(" ")[0] == wanted:
-                return float(line.rpartition(" ")[2])
-        return 0
-
-    # What is stored
-
-    def rows(self, where: str, table: str = "workflow_status") -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
-            return connection.execute(f"SELECT * FROM {table} WHERE {where}").fetchall()
-
-    def traces(self, *words: object) -> list[str]:
-        """Name the tables in which a cell holds one of these words."""
-        tables = [row[1] for row in self.rows("type = 'table'", "sqlite_master")]
-        found = []
-        for table in tables:
-            cells = itertools.chain.from_iterable(self.rows("TRUE", f'"{table}"'))
-            if any(str(word) in str(cell) for cell in cells for word in words):
-                found.append(table)
-        return found
-
-    def bytes_hold(self, *words: object) -> bool:
-        """Say whether the database's files hold one of these words, in rows or in what rows left behind."""
-        files = [self.database, self.database.with_name("jobs.db-wal")]
-        data = b"".join(file.read_bytes() for file in files if file.exists())
-        return any(str(word).encode() in data for word in words)
 
 
 def _chat_of(update: Json) -> int:
