@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NoReturn, Self, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -31,35 +32,34 @@ import httpx
 from aiohttp import WSMsgType, web
 from PIL import Image
 
+from tests.bot.slack_shapes import METHODS, NESTED, Json, Method, from_form, is_emoji, problems_of_view, words
 from tests.bot.slack_world import (
-    ADA,
     APP,
-    EVE,
-    GENERAL,
-    METHODS,
     OTHER_TEAM,
     PLURAL,
     SCOPES,
     TEAM,
+    ApiError,
     App,
+    Attempt,
+    Call,
     Channel,
+    Delivery,
+    Download,
     Installation,
-    Json,
-    Method,
+    Reacted,
+    Sent,
+    Viewed,
+    Violation,
     World,
-    find_elements,
-    from_form,
-    is_emoji,
-    problems_of_blocks,
-    problems_of_view,
-    stub,
-    words,
 )
 
+# With what its records consist of.
+__all__ = ["Delivery", "Reacted", "Sent", "SlackProcess", "SlackServer", "Viewed", "Violation"]
+
 ROOT = Path(__file__).parents[2]
-DeliveryKind = Literal["events_api", "slash_commands", "interactive"]
 Cut = Literal["", "before", "after"]
-TRIGGER_SECONDS, RESPONSE_URL_USES, MOST_EMOJI = 3.0, 5, 23
+RESPONSE_URL_USES = 5
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in to Slack</body></html>"
 CONTROLS = words(
     "again app channel command configure deafen delete disconnect dm drop edit event expire_tokens fail file "
@@ -67,109 +67,6 @@ CONTROLS = words(
     "tokens_revoked uninstall verify_url"
 )
 RECORDS = words("acks calls deliveries downloads edited failed pending reactions responses sent views violations")
-
-
-@dataclass
-class Call:
-    """A call of the Web API; `error` is what it was told, and `status` is None while it waits and 0 where cut."""
-
-    method: str
-    args: Json
-    team: str
-    at: float
-    clock: float
-    status: int | None = None
-    error: str = ""
-
-
-@dataclass
-class Sent:
-    """A message taken from a bot, by `via`: a method of the Web API, "response_url" or "ack"."""
-
-    channel: str
-    ts: str
-    text: str
-    blocks: list[Json]
-    thread_ts: str | None
-    ephemeral_to: str | None
-    app: str
-    via: str
-    at: float
-    clock: float
-
-
-@dataclass
-class Reacted:
-    """A reaction taken from a bot."""
-
-    channel: str
-    ts: str
-    name: str
-    app: str
-    at: float
-    clock: float
-
-
-@dataclass
-class Viewed:
-    """A view that a bot opened, updated or published, as Slack keeps it."""
-
-    id: str
-    user: str
-    app: str
-    method: str
-    view: Json
-    at: float
-    clock: float
-
-
-@dataclass
-class Download:
-    """A file that was asked for; `foreign` is another host, where `with_token` ought to be False."""
-
-    file: str
-    rendition: str
-    foreign: bool
-    with_token: bool
-    at: float
-    clock: float
-
-
-@dataclass
-class Violation:
-    """Something in a call that the documentation does not allow."""
-
-    method: str
-    problem: str
-    args: Json
-
-
-@dataclass
-class Attempt:
-    """One try to deliver: `ack` is the seconds until it was acknowledged, if it was."""
-
-    number: int
-    reason: str
-    via: Literal["socket", "http", ""]
-    at: float
-    clock: float
-    ack: float | None = None
-    status: int | None = None
-
-
-@dataclass
-class Delivery:
-    """Something on its way to an app. `id` is an event's event_id; `answer` is what came with the acknowledgement."""
-
-    id: str
-    kind: DeliveryKind
-    app: str
-    payload: Json
-    at: float
-    clock: float
-    state: Literal["pending", "acknowledged", "failed"] = "pending"
-    answer: Any = None
-    attempts: list[Attempt] = field(default_factory=list)
 
 
 @dataclass
@@ -196,17 +93,6 @@ class Fault:
         return all(args.get(name) == value for name, value in self.when.items())
 
 
-@dataclass
-class ResponseUrl:
-    """Where an app may answer an interaction, a few times; `original` is the message that was acted on."""
-
-    channel: str
-    user: str
-    app: App
-    original: str | None
-    uses: int = 0
-
-
 @dataclass(eq=False)
 class Connection:
     """A socket that an app opened. A deaf one stays open and is not listened to."""
@@ -216,18 +102,8 @@ class Connection:
     transport: asyncio.Transport
     is_deaf: bool = False
     is_leaving: bool = False
-    waiting: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
-
-
-class ApiError(Exception):
-    """An answer that is not ok."""
-
-    def __init__(self, error: str, status: int = 200, retry_after: int | None = None, **more: Any) -> None:
-        super().__init__(error)
-        self.error = error
-        self.status = status
-        self.retry_after = retry_after
-        self.more = more
+    # By id: what was sent here, and who waits for its acknowledgement.
+    envelopes: dict[str, tuple[Attempt, asyncio.Future[Any]]] = field(default_factory=dict)
 
 
 class _Cut(Exception):
@@ -267,32 +143,11 @@ class SlackServer(World):
         self.install_team = OTHER_TEAM
         self.denies_install = False
         self._methods: dict[str, Callable[[Installation, Json], Json]] = {
-            "auth.revoke": self._auth_revoke,
-            "auth.test": self._auth_test,
-            "chat.postEphemeral": self._chat_post_ephemeral,
-            "chat.postMessage": self._chat_post_message,
-            "chat.update": self._chat_update,
-            "conversations.history": self._conversations_history,
-            "conversations.info": self._conversations_info,
-            "conversations.open": self._conversations_open,
-            "conversations.replies": self._conversations_replies,
-            "emoji.list": self._emoji_list,
-            "files.info": self._files_info,
-            "reactions.add": self._reactions_add,
-            "users.info": self._users_info,
-            "views.open": self._views_open,
-            "views.publish": self._views_publish,
-            "views.update": self._views_update,
+            name: getattr(self, "_" + re.sub("([A-Z])", r"_\1", name.replace(".", "_")).lower())
+            for name in METHODS
+            if name not in ("apps.connections.open", "oauth.v2.access")
         }
         self._faults: list[Fault] = []
-        self._pending: dict[str, None] = {}
-        self._known: dict[str, Delivery] = {}
-        self._triggers: dict[str, tuple[float, str]] = {}
-        self._used_triggers: set[str] = set()
-        self._response_urls: dict[str, ResponseUrl] = {}
-        self._open_views: dict[str, Viewed] = {}
-        self._homes: dict[tuple[str, str], str] = {}
-        self._ephemeral: dict[tuple[str, str], Json] = {}
         self._tickets: dict[str, str] = {}
         self._codes: dict[str, tuple[str, str, str, list[str]]] = {}
         self._last_posts: dict[str, float] = {}
@@ -303,21 +158,6 @@ class SlackServer(World):
         self._ended = asyncio.Event()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self.run, name="slack")
-        self.deliveries: list[Delivery] = []
-        self.forget_records()
-
-    def forget_records(self) -> None:
-        """Start counting anew; the world and what is not acknowledged yet stay."""
-        with self.lock:
-            self.calls: list[Call] = []
-            self.sent: list[Sent] = []
-            self.edited: list[Sent] = []
-            self.reactions: list[Reacted] = []
-            self.views: list[Viewed] = []
-            self.responses: list[Json] = []
-            self.downloads: list[Download] = []
-            self.violations: list[Violation] = []
-            self.deliveries = [delivery for delivery in self.deliveries if delivery.state == "pending"]
 
     # Running
 
@@ -331,6 +171,7 @@ class SlackServer(World):
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 
@@ -517,379 +358,15 @@ class SlackServer(World):
             chosen = {name: getattr(self, name) for name in parts or RECORDS}
             return cast("Json", json.loads(json.dumps(chosen, default=_plain)))
 
-    # What people do
-
-    def text(
-        self,
-        text: str = "hello",
-        channel: str = GENERAL,
-        user: str = ADA,
-        *,
-        thread_ts: str | None = None,
-        files: Sequence[Json] = (),
-        stubs: bool | None = None,
-        deliver: bool = True,
-        **fields: Any,
-    ) -> Json:
-        """Post a message and return it as its event has it.
-
-        Args:
-            files: what `file` returned.
-            stubs: whether the event has only stubs of the files; by default only from Slack Connect.
-            deliver: tell the apps, as Slack does. Without, the message is only in the history.
-            fields: anything else; `subtype="bot_message"` takes the user away.
-        """
-        with self.lock:
-            place, person = self.channels[channel], self.people[user]
-            place.members.add(user)
-            message: Json = {"type": "message", "user": user, "ts": self.new_ts(), "text": text}
-            if files:
-                message |= {"subtype": "file_share", "files": list(files), "upload": False, "display_as_bot": False}
-                for shape in files:
-                    self.files[shape["id"]].teams |= place.teams
-            else:
-                message |= {"team": person.team}
-            if not person.is_bot:
-                message["client_msg_id"] = str(uuid.uuid4())
-            if person.bot_id:
-                message["bot_id"] = person.bot_id
-            if place.is_shared:
-                message |= {"user_team": person.team, "source_team": person.team}
-            message |= fields
-            if message.get("subtype") == "bot_message":
-                message |= {"username": person.name}
-                del message["user"]
-            self._put(place, message, thread_ts)
-            event = self.event_shape(place, message)
-            if files and (place.is_shared if stubs is None else stubs):
-                event["files"] = [stub(shape) for shape in files]
-            if deliver:
-                self._tell(place, event)
-            return event
-
-    def photo(
-        self,
-        data: bytes | Json | Sequence[bytes | Json],
-        channel: str = GENERAL,
-        user: str = ADA,
-        text: str = "",
-        **options: Any,
-    ) -> Json:
-        """Post one photo or several, each given as bytes or as `file` returned it; options as for `text`."""
-        each = [data] if isinstance(data, bytes | dict) else data
-        files = [self.file(one, user=user) if isinstance(one, bytes) else one for one in each]
-        return self.text(text, channel, user, files=files, **options)
-
-    def mention(
-        self,
-        text: str = "",
-        channel: str = GENERAL,
-        user: str = ADA,
-        *,
-        data: bytes | Json | Sequence[bytes | Json] = (),
-        app: str = APP,
-        **options: Any,
-    ) -> Json:
-        """Post a message that names the bot, with or without photos."""
-        bot_user = self.installation(app, self._team_for(app, channel)).bot_user
-        return self.photo(data, channel, user, f"<@{bot_user}> {text}".strip(), **options)
-
-    def edit(self, message: Json, text: str) -> Json:
-        """Change the text of a message; the event comes back."""
-        with self.lock:
-            place = self.channels[message["channel"]]
-            held = place.messages[message["ts"]]
-            before = dict(held)
-            held |= {"text": text, "edited": {"user": held.get("user", ""), "ts": self.new_ts()}}
-            return self._tell_changed(place, "message_changed", message=dict(held), previous_message=before)
-
-    def delete(self, message: Json) -> Json:
-        """Delete a message; the event comes back."""
-        with self.lock:
-            place = self.channels[message["channel"]]
-            held = place.messages.pop(message["ts"])
-            return self._tell_changed(place, "message_deleted", deleted_ts=held["ts"], previous_message=held)
-
-    def react(self, message: Json, name: str, user: str = ADA) -> None:
-        """Add a person's reaction to a message."""
-        with self.lock:
-            place = self.channels[message["channel"]]
-            self._add_reaction(place, place.messages[message["ts"]], name, user)
-
-    def joined(self, channel: str, inviter: str = EVE, app: str = APP) -> None:
-        """Invite the bot of an app to a channel."""
-        with self.lock:
-            place = self.channels[channel]
-            bot_user = self.installation(app, place.team).bot_user
-            place.members.add(bot_user)
-            text = f"<@{bot_user}> has joined the channel"
-            message = {"type": "message", "subtype": "channel_join", "ts": self.new_ts(), "user": bot_user}
-            message |= {"text": text, "inviter": inviter}
-            self._put(place, message, None)
-            self._tell(place, self.event_shape(place, message))
-            event = {
-                "type": "member_joined_channel",
-                "user": bot_user,
-                "channel": channel,
-                "channel_type": channel[0],
-                "team": place.team,
-                "inviter": inviter,
-                "event_ts": message["ts"],
-            }
-            self._tell(place, event)
-
-    def open_home(self, user: str = ADA, tab: str = "home", app: str = APP) -> Delivery:
-        """Open a tab of the app's home."""
-        with self.lock:
-            event: Json = {
-                "type": "app_home_opened",
-                "user": user,
-                "channel": self.dm(user, app),
-                "tab": tab,
-                "event_ts": self.new_ts(),
-            }
-            if tab == "home" and (app, user) in self._homes:
-                event["view"] = self._open_views[self._homes[app, user]].view
-            return self.event(event, app, self.people[user].team)
-
-    def uninstall(self, team: str = TEAM, app: str = APP) -> list[Delivery]:
-        """Take an app out of a workspace: its tokens end, its bot is gone, and it is told twice."""
-        with self.lock:
-            installation = self.installations[app, team]
-            self._end_tokens(installation, "account_inactive")
-            revoked = {"oauth": [], "bot": [installation.bot_user]}
-            deliveries = [
-                self.event({"type": "app_uninstalled", "event_ts": self.new_ts()}, app, team),
-                self.event({"type": "tokens_revoked", "tokens": revoked, "event_ts": self.new_ts()}, app, team),
-            ]
-            for channel in self.channels.values():
-                channel.members.discard(installation.bot_user)
-            return deliveries
-
-    def tokens_revoked(self, team: str = TEAM, app: str = APP) -> Delivery:
-        """End the tokens of an app in a workspace."""
-        with self.lock:
-            installation = self.installations[app, team]
-            self._end_tokens(installation, "token_revoked")
-            revoked = {"oauth": [], "bot": [installation.bot_user]}
-            return self.event({"type": "tokens_revoked", "tokens": revoked, "event_ts": self.new_ts()}, app, team)
-
-    def expire_tokens(self, team: str = TEAM, app: str = APP) -> None:
-        """Let the tokens of an app in a workspace be too old; a refresh token still works."""
-        self._end_tokens(self.installations[app, team], "token_expired")
-
-    def _end_tokens(self, installation: Installation, error: str) -> None:
-        with self.lock:
-            for token, held in list(self.tokens.items()):
-                if held is installation or (held.app.id, held.team) == (installation.app.id, installation.team):
-                    del self.tokens[token]
-                    self.bad_tokens[token] = error
-
-    def command(
-        self, command: str = "/face2emoji", text: str = "", channel: str = GENERAL, user: str = ADA, app: str = APP
-    ) -> Delivery:
-        """Run a slash command."""
-        with self.lock:
-            place, person = self.channels[channel], self.people[user]
-            names = {"im": "directmessage", "group": "privategroup"}
-            payload = {
-                "token": "verification",
-                "team_id": person.team,
-                "team_domain": self.teams[person.team].domain,
-                "channel_id": channel,
-                "channel_name": names.get(place.kind, place.name),
-                "user_id": user,
-                "user_name": person.name,
-                "command": command,
-                "text": text,
-                "api_app_id": app,
-                "is_enterprise_install": "false",
-                "response_url": self._new_response_url("commands", channel, user, app),
-                "trigger_id": self._new_trigger(user),
-            }
-            return self._send("slash_commands", app, payload)
-
-    def shortcut(self, callback_id: str, message: Json | None = None, user: str = ADA, app: str = APP) -> Delivery:
-        """Use a message shortcut on a message, or without one a global shortcut."""
-        with self.lock:
-            payload = self._interaction("message_action" if message else "shortcut", user, app)
-            payload |= {"callback_id": callback_id, "action_ts": self.new_ts()}
-            if message:
-                place = self.channels[message["channel"]]
-                payload |= {
-                    "channel": {"id": place.id, "name": place.name},
-                    "message_ts": message["ts"],
-                    "message": place.messages[message["ts"]],
-                    "response_url": self._new_response_url("actions", place.id, user, app, message["ts"]),
-                }
-            return self._send("interactive", app, payload)
-
-    def press(self, target: Json | Sent | Viewed, action_id: str, user: str = ADA) -> Delivery:
-        """Press a button in a message (also one that only its reader sees), or in a view."""
-        held = target if isinstance(target, dict) else vars(target)
-        with self.lock:
-            if "ts" in held:
-                return self._press_in_message(held["channel"], held["ts"], action_id, user)
-            viewed = self._open_views[held["id"]]
-            payload = self._interaction("block_actions", user, viewed.app)
-            payload |= {
-                "container": {"type": "view", "view_id": viewed.id},
-                "view": viewed.view,
-                "actions": [self._action(viewed.view["blocks"], action_id)],
-            }
-            return self._send("interactive", viewed.app, payload)
-
-    def _press_in_message(self, channel: str, ts: str, action_id: str, user: str) -> Delivery:
-        place = self.channels[channel]
-        is_ephemeral = (channel, ts) in self._ephemeral
-        message = self._ephemeral[channel, ts] if is_ephemeral else place.messages[ts]
-        app = message["app_id"]
-        payload = self._interaction("block_actions", user, app)
-        payload |= {
-            "container": {
-                "type": "message",
-                "message_ts": ts,
-                "channel_id": channel,
-                "is_ephemeral": is_ephemeral,
-            },
-            "channel": {"id": channel, "name": "directmessage" if place.kind == "im" else place.name},
-            "state": {"values": {}},
-            "response_url": self._new_response_url("actions", channel, user, app, ts),
-            "actions": [self._action(message["blocks"], action_id)],
-        }
-        # Of a message that only one person sees, nothing is kept that could be sent along.
-        if not is_ephemeral:
-            payload["message"] = message
-        return self._send("interactive", app, payload)
-
-    def _action(self, blocks: list[Json], action_id: str) -> Json:
-        block, element = next(found for found in find_elements(blocks) if found[1]["action_id"] == action_id)
-        wanted = {name: element[name] for name in ("type", "action_id", "text", "value") if name in element}
-        return wanted | {"block_id": block["block_id"], "action_ts": self.new_ts()}
-
-    def submit_view(
-        self,
-        view: Json | Viewed,
-        values: Mapping[str, Any] | None = None,
-        files: Sequence[bytes | Json] = (),
-    ) -> Delivery:
-        """Submit a modal, as the person who has it open.
-
-        Args:
-            values: by action_id: the text of an input, or the values of the checkboxes that are ticked.
-            files: what goes into the file input.
-        """
-        with self.lock:
-            viewed = self._open_views[view["id"] if isinstance(view, dict) else view.id]
-            stored = [self.file(one, user=viewed.user) if isinstance(one, bytes) else one for one in files]
-            state: Json = {}
-            for block, element in find_elements(viewed.view["blocks"]):
-                value = (values or {}).get(element["action_id"])
-                state.setdefault(block["block_id"], {})[element["action_id"]] = _filled(element, value, stored)
-            submitted = viewed.view | {"state": {"values": state}}
-            payload = self._interaction("view_submission", viewed.user, viewed.app)
-            return self._send("interactive", viewed.app, payload | {"view": submitted, "response_urls": []})
-
-    def _interaction(self, kind: str, user: str, app: str) -> Json:
-        person = self.people[user]
-        return {
-            "type": kind,
-            "token": "verification",
-            "api_app_id": app,
-            "team": {"id": person.team, "domain": self.teams[person.team].domain},
-            "user": {"id": user, "username": person.name, "name": person.name, "team_id": person.team},
-            "enterprise": None,
-            "is_enterprise_install": False,
-            "trigger_id": self._new_trigger(user),
-        }
-
-    def _new_trigger(self, user: str) -> str:
-        trigger = f"{self.number()}.{self.number()}.{uuid.uuid4().hex}"
-        self._triggers[trigger] = (time.monotonic() + TRIGGER_SECONDS, user)
-        return trigger
-
-    def _new_response_url(self, kind: str, channel: str, user: str, app: str, original: str | None = None) -> str:
-        number = uuid.uuid4().hex
-        self._response_urls[number] = ResponseUrl(channel, user, self.apps[app], original)
-        return f"{self.url}/{kind}/{number}"
-
     # Deliveries
-
-    def event(self, event: Json, app: str = APP, team: str = TEAM, channel: str | None = None) -> Delivery:
-        """Send an event of any kind to an app."""
-        with self.lock:
-            installation = self.installations[app, team]
-            place = self.channels.get(channel or "")
-            payload = {
-                "token": "verification",
-                # In Slack Connect it is the author's, which need not have the app.
-                "team_id": event.get("user_team", team),
-                "context_team_id": team,
-                "context_enterprise_id": None,
-                "api_app_id": app,
-                "event": event,
-                "type": "event_callback",
-                "event_id": self.new_id("Ev"),
-                "event_time": int(time.time()),
-                "authorizations": [
-                    {
-                        "enterprise_id": None,
-                        "team_id": team,
-                        "user_id": installation.bot_user,
-                        "is_bot": True,
-                        "is_enterprise_install": False,
-                    }
-                ],
-                "is_ext_shared_channel": place is not None and place.is_shared,
-                "event_context": f"4-{self.number()}",
-            }
-            return self._send("events_api", app, payload)
 
     def again(self, delivery_id: str, reason: str = "timeout") -> None:
         """Deliver an event once more, as if its acknowledgement had been lost."""
         delivery = self._known[delivery_id]
         self._soon(self._try(delivery, len(delivery.attempts), reason))
 
-    def _team_for(self, app: str, channel: str) -> str:
-        place = self.channels[channel]
-        return next(team for team in [place.team, *sorted(place.teams)] if (app, team) in self.installations)
-
-    def _tell(self, channel: Channel, event: Json) -> None:
-        """Send an event in a channel to each app whose bot is in there, and a mention to who is mentioned."""
-        for (app, team), installation in list(self.installations.items()):
-            if installation.bot_user not in channel.members:
-                continue
-            if _hears(installation, event, channel):
-                self.event(event, app, team, channel.id)
-            is_named = f"<@{installation.bot_user}>" in event.get("text", "")
-            if is_named and event["type"] == "message" and event.get("subtype") in (None, "file_share"):
-                mention = {name: value for name, value in event.items() if name not in ("subtype", "channel_type")}
-                mention["type"] = "app_mention"
-                if channel.kind != "im" and _hears(installation, mention, channel):
-                    self.event(mention, app, team, channel.id)
-
-    def _tell_changed(self, channel: Channel, subtype: str, **fields: Any) -> Json:
-        event: Json = {
-            "type": "message",
-            "subtype": subtype,
-            "hidden": True,
-            "channel": channel.id,
-            "ts": self.new_ts(),
-        }
-        event |= {**fields, "event_ts": event["ts"], "channel_type": channel.kind}
-        self._tell(channel, event)
-        return event
-
-    def _send(self, kind: DeliveryKind, app: str, payload: Json) -> Delivery:
-        delivery_id = payload["event_id"] if kind == "events_api" else str(uuid.uuid4())
-        # What is sent is what was so now, whatever becomes of the message meanwhile.
-        payload = json.loads(json.dumps(payload))
-        delivery = Delivery(delivery_id, kind, app, payload, time.time(), time.monotonic())
-        self.deliveries.append(delivery)
-        self._known[delivery_id] = delivery
-        self._pending[delivery_id] = None
+    def start(self, delivery: Delivery) -> None:
         self._soon(self._deliver(delivery))
-        return delivery
 
     async def _deliver(self, delivery: Delivery) -> None:
         reason = ""
@@ -908,7 +385,7 @@ class SlackServer(World):
     async def _try(self, delivery: Delivery, number: int, reason: str) -> str:
         """Deliver once; why it failed comes back, or nothing."""
         app = self.apps[delivery.app]
-        attempt = Attempt(number, reason, "", time.time(), time.monotonic())
+        attempt = Attempt(number, reason, "")
         delivery.attempts.append(attempt)
         sockets = [held for held in self._connections if held.app == app.id and not held.is_leaving]
         if sockets:
@@ -920,9 +397,8 @@ class SlackServer(World):
             return await self._try_http(delivery, attempt, app)
         return "connection_failed"
 
-    def _acknowledge(self, delivery: Delivery, attempt: Attempt, answer: Any) -> str:
+    def _acknowledge(self, delivery: Delivery, answer: Any) -> str:
         with self.lock:
-            attempt.ack = time.monotonic() - attempt.clock
             delivery.state = "acknowledged"
             delivery.answer = answer
             self._pending.pop(delivery.id, None)
@@ -952,16 +428,15 @@ class SlackServer(World):
         }
         if is_event:
             envelope |= {"retry_attempt": attempt.number, "retry_reason": attempt.reason}
-        answered = connection.waiting[envelope_id] = self._loop.create_future()
+        answered: asyncio.Future[Any] = self._loop.create_future()
+        connection.envelopes[envelope_id] = (attempt, answered)
         try:
             if not connection.is_deaf:
                 await connection.socket.send_str(json.dumps(envelope))
             answer = await asyncio.wait_for(answered, self.ack_timeout)
         except (TimeoutError, ConnectionError):
             return "timeout"
-        finally:
-            del connection.waiting[envelope_id]
-        return self._acknowledge(delivery, attempt, answer)
+        return self._acknowledge(delivery, answer)
 
     async def _try_http(self, delivery: Delivery, attempt: Attempt, app: App) -> str:
         headers = {}
@@ -981,7 +456,8 @@ class SlackServer(World):
         except aiohttp.ClientError:
             return "connection_failed"
         if 200 <= attempt.status < 300:
-            return self._acknowledge(delivery, attempt, answer)
+            attempt.ack = time.monotonic() - attempt.clock
+            return self._acknowledge(delivery, answer)
         return "no_retry" if gives_up else "http_error"
 
     async def _post_signed(self, app: App, body: str, kind: str, headers: Mapping[str, str]) -> tuple[int, Any, bool]:
@@ -1031,7 +507,7 @@ class SlackServer(World):
             await self._listen(connection)
         finally:
             self._connections.remove(connection)
-            for answered in connection.waiting.values():
+            for _, answered in connection.envelopes.values():
                 if not answered.done():
                     answered.set_exception(ConnectionError())
         return held
@@ -1056,10 +532,14 @@ class SlackServer(World):
                 self._hear(connection, json.loads(message.data))
 
     def _hear(self, connection: Connection, message: Json) -> None:
-        answered = connection.waiting.get(message.get("envelope_id", ""))
-        if answered is None:
-            self._note_problems("socket", ["an acknowledgement that nobody waits for"], message)
-        elif not answered.done():
+        envelope = connection.envelopes.get(message.get("envelope_id", ""))
+        if envelope is None or envelope[0].ack is not None:
+            self._note_problems("socket", ["an acknowledgement of nothing, or a second one"], message)
+            return
+        attempt, answered = envelope
+        attempt.ack = time.monotonic() - attempt.clock
+        # One that comes too late is noted, and changes nothing.
+        if not answered.done():
             answered.set_result(message.get("payload"))
 
     async def _dismiss(self, connection: Connection, reason: str) -> None:
@@ -1077,21 +557,21 @@ class SlackServer(World):
         known = METHODS.get(method)
         args, problems = await _read_arguments(request, known)
         token, where = _token_of(request, args)
-        call = Call(method, args, "", time.time(), time.monotonic())
+        call = Call(method, args, "")
         headers: dict[str, str] = {}
         with self.lock:
             self.calls.append(call)
             if known is None:
                 problems.append("there is no such method, or none that this server knows")
             else:
-                problems += _unknown_arguments(known, args)
+                problems += _wrong_arguments(known, args)
             if where == "query":
                 problems.append("the token is in the URL")
             self._note_problems(method, problems, args)
         try:
             fault = await self._before(method, args)
             with self.lock:
-                result = self._call(method, known, token, args, request, call, headers)
+                result = self._call(call, token, request, headers)
                 call.status = 200
             if fault is not None and fault.cut == "after":
                 raise _Cut
@@ -1103,17 +583,9 @@ class SlackServer(World):
             call.status = 0
             return _cut(request)
 
-    def _call(
-        self,
-        method: str,
-        known: Method | None,
-        token: str,
-        args: Json,
-        request: web.Request,
-        call: Call,
-        headers: dict[str, str],
-    ) -> Json:
-        if known is None:
+    def _call(self, call: Call, token: str, request: web.Request, headers: dict[str, str]) -> Json:
+        method, args = call.method, call.args
+        if method not in METHODS:
             raise ApiError("unknown_method")
         if method == "oauth.v2.access":
             return self._oauth_access(args, request)
@@ -1134,22 +606,13 @@ class SlackServer(World):
             raise ApiError(self.bad_tokens.get(token, "invalid_auth"))
         call.team = installation.team
         headers["x-oauth-scopes"] = ",".join(installation.scopes)
+        known = METHODS[method]
         missing = [name for name in known.required.split() if args.get(name) in (None, "")]
         if missing:
             self._refuse_arguments(method, [f"missing required field: {name}" for name in missing], args)
         if "*" not in known.scope:
             _need(installation, known.scope)
         return self._methods[method](installation, args)
-
-    def _note_problems(self, method: str, problems: Iterable[str], args: Json) -> None:
-        with self.lock:
-            self.violations += [Violation(method, problem, args) for problem in problems]
-
-    def _refuse_arguments(
-        self, method: str, problems: Sequence[str], args: Json, error: str = "invalid_arguments"
-    ) -> None:
-        self._note_problems(method, problems, args)
-        raise ApiError(error, response_metadata={"messages": [f"[ERROR] {problem}" for problem in problems]})
 
     def _take_fault(self, method: str, args: Json) -> Fault | None:
         with self.lock:
@@ -1170,6 +633,11 @@ class SlackServer(World):
         if fault.error or fault.status != 200:
             raise ApiError(fault.error, fault.status, fault.retry_after if fault.status == 429 else None)
         return fault
+
+    def _refuse_stranger(self, method: str, args: Json, error: str) -> NoReturn:
+        """What belongs to another team is not there for a token, and a bot that asks mixes up its tokens."""
+        self._note_problems(method, ["the token is of another team"], args)
+        raise ApiError(error)
 
     def _auth_test(self, installation: Installation, args: Json) -> Json:
         team = self.teams[installation.team]
@@ -1202,8 +670,7 @@ class SlackServer(World):
         if person.team != installation.team and not any(
             person.id in channel.members and installation.team in channel.teams for channel in shared
         ):
-            self._note_problems("users.info", ["the token is of another team"], args)
-            raise ApiError("user_not_found")
+            self._refuse_stranger("users.info", args, "user_not_found")
         locale = args.get("include_locale") in (True, "1", "true")
         return {"user": self.user_shape(person, installation.team, locale)}
 
@@ -1215,8 +682,7 @@ class SlackServer(World):
         if stored is None:
             raise ApiError("file_not_found")
         if installation.team not in stored.teams:
-            self._note_problems("files.info", ["the token is of another team"], args)
-            raise ApiError("file_not_found")
+            self._refuse_stranger("files.info", args, "file_not_found")
         if stored.shape["mode"] == "tombstone":
             raise ApiError("file_deleted")
         return {"file": stored.shape, "comments": []}
@@ -1227,10 +693,10 @@ class SlackServer(World):
         """The channel of a call, if the bot may act there."""
         name = args["channel"]
         channel = self.channels.get(name)
-        if channel is None or not channel.teams & {installation.team}:
-            if channel is not None:
-                self._note_problems(method, ["the token is of another team"], args)
+        if channel is None:
             raise ApiError("channel_not_found")
+        if installation.team not in channel.teams:
+            self._refuse_stranger(method, args, "channel_not_found")
         scope = METHODS[method].scope
         if "*" in scope:
             _need(installation, scope.replace("*", PLURAL[channel.kind]))
@@ -1300,74 +766,6 @@ class SlackServer(World):
 
     # Messages
 
-    def _put(self, channel: Channel, message: Json, thread_ts: str | None) -> None:
-        """Keep a message, in a thread if one is given."""
-        if thread_ts is not None:
-            message["thread_ts"] = thread_ts
-            if parent := channel.messages.get(thread_ts):
-                message["parent_user_id"] = parent.get("user", "")
-                parent |= {"thread_ts": thread_ts, "reply_count": parent.get("reply_count", 0) + 1}
-        channel.messages[message["ts"]] = message
-
-    def _content(self, method: str, args: Json) -> Json:
-        """Text and blocks of a call, checked, with the ids that Slack adds."""
-        text, blocks = args.get("text", ""), args.get("blocks") or []
-        if not (text or blocks or args.get("attachments") or args.get("markdown_text")):
-            self._note_problems(method, ["neither text nor blocks"], args)
-            raise ApiError("no_text")
-        if len(text) > 40_000:
-            self._note_problems(method, ["text longer than 40000"], args)
-            raise ApiError("msg_too_long")
-        if problems := list(problems_of_blocks(blocks)):
-            error = "invalid_blocks" if isinstance(blocks, list) else "invalid_blocks_format"
-            self._refuse_arguments(method, problems, args, error)
-        return {"text": text, "blocks": self._with_ids(blocks)}
-
-    def _with_ids(self, blocks: list[Json]) -> list[Json]:
-        copies: list[Json] = json.loads(json.dumps(blocks))
-        for block in copies:
-            block.setdefault("block_id", f"b{self.number()}")
-            for element in block.get("elements", []) if block["type"] == "actions" else []:
-                element.setdefault("action_id", f"a{self.number()}")
-        return copies
-
-    def _bot_message(self, installation: Installation, content: Json) -> Json:
-        message: Json = {
-            "type": "message",
-            "user": installation.bot_user,
-            "ts": self.new_ts(),
-            "bot_id": installation.bot_id,
-            "app_id": installation.app.id,
-            "team": installation.team,
-            "bot_profile": {
-                "id": installation.bot_id,
-                "app_id": installation.app.id,
-                "name": installation.app.name,
-                "team_id": installation.team,
-                "deleted": False,
-                "updated": 1_700_000_000,
-            },
-            **content,
-        }
-        if installation.app.is_legacy:
-            message |= {"subtype": "bot_message", "username": installation.app.name}
-            del message["user"]
-        return message
-
-    def _note_sent(self, channel: Channel, message: Json, via: str, ephemeral_to: str | None = None) -> Sent:
-        return Sent(
-            channel.id,
-            message["ts"],
-            message["text"],
-            message["blocks"],
-            message.get("thread_ts"),
-            ephemeral_to,
-            message["app_id"],
-            via,
-            time.time(),
-            time.monotonic(),
-        )
-
     def _chat_post_message(self, installation: Installation, args: Json) -> Json:
         channel = self._place_to_write("chat.postMessage", installation, args)
         content = self._content("chat.postMessage", args)
@@ -1415,12 +813,6 @@ class SlackServer(World):
         self._change(channel, message, self._content("chat.update", args), "chat.update")
         return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": message}
 
-    def _change(self, channel: Channel, message: Json, content: Json, via: str) -> None:
-        before = dict(message)
-        message |= {**content, "edited": {"user": message.get("user", ""), "ts": self.new_ts()}}
-        self.edited.append(self._note_sent(channel, message, via))
-        self._tell_changed(channel, "message_changed", message=dict(message), previous_message=before)
-
     def _reactions_add(self, installation: Installation, args: Json) -> Json:
         channel = self._place("reactions.add", installation, args)
         name = args["name"]
@@ -1430,32 +822,8 @@ class SlackServer(World):
         if not is_emoji(name, self.teams[installation.team].emoji):
             raise ApiError("invalid_name")
         self._add_reaction(channel, message, name, installation.bot_user)
-        self.reactions.append(
-            Reacted(channel.id, message["ts"], name, installation.app.id, time.time(), time.monotonic())
-        )
+        self.reactions.append(Reacted(channel.id, message["ts"], name, installation.app.id))
         return {}
-
-    def _add_reaction(self, channel: Channel, message: Json, name: str, user: str) -> None:
-        reactions = message.setdefault("reactions", [])
-        held = next((reaction for reaction in reactions if reaction["name"] == name), None)
-        if held is not None and user in held["users"]:
-            raise ApiError("already_reacted")
-        if held is None:
-            if len(reactions) >= MOST_EMOJI:
-                raise ApiError("too_many_emoji")
-            held = {"name": name, "users": [], "count": 0}
-            reactions.append(held)
-        held["users"].append(user)
-        held["count"] += 1
-        event = {
-            "type": "reaction_added",
-            "user": user,
-            "reaction": name,
-            "item_user": message.get("user", ""),
-            "item": {"type": "message", "channel": channel.id, "ts": message["ts"]},
-            "event_ts": self.new_ts(),
-        }
-        self._tell(channel, event)
 
     # Views
 
@@ -1500,32 +868,6 @@ class SlackServer(World):
         self._homes[installation.app.id, user] = shape["id"]
         return {"view": shape}
 
-    def _new_view(self, installation: Installation, user: str, method: str, view: Json) -> Json:
-        view_id = self.new_id("V")
-        shape = {
-            "id": view_id,
-            "team_id": installation.team,
-            "app_id": installation.app.id,
-            "app_installed_team_id": installation.team,
-            "bot_id": installation.bot_id,
-            "root_view_id": view_id,
-            "previous_view_id": None,
-        }
-        held = Viewed(view_id, user, installation.app.id, method, shape, time.time(), time.monotonic())
-        self._open_views[view_id] = held
-        return self._keep_view(held, method, view)
-
-    def _keep_view(self, held: Viewed, method: str, view: Json) -> Json:
-        """Show a view in the place of what was there."""
-        empty = {"private_metadata": "", "callback_id": "", "external_id": "", "state": {"values": {}}}
-        own = ("id", "team_id", "app_id", "app_installed_team_id", "bot_id", "root_view_id", "previous_view_id")
-        shape = {name: held.view[name] for name in own} | empty | view
-        shape |= {"blocks": self._with_ids(view["blocks"]), "hash": f"{self.new_ts()}.{self.number():08x}"}
-        now = Viewed(held.id, held.user, held.app, method, shape, time.time(), time.monotonic())
-        self._open_views[held.id] = now
-        self.views.append(now)
-        return shape
-
     # Answers to interactions
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -1555,35 +897,6 @@ class SlackServer(World):
             return _cut(request)
         return web.Response(text="ok")
 
-    def _answer_in(self, held: ResponseUrl, body: Json, via: str) -> None:
-        """Take a message that answers an interaction: a new one, or one in the place of the original."""
-        place = self.channels[held.channel]
-        original = held.original or ""
-        message = place.messages.get(original) or self._ephemeral.get((place.id, original))
-        if body.get("delete_original"):
-            if message is not None:
-                place.messages.pop(original, None)
-                self._ephemeral.pop((place.id, original), None)
-                self.edited.append(self._note_sent(place, {**message, "text": "", "blocks": []}, via))
-            return
-        try:
-            content = self._content(via, body)
-        except ApiError:
-            # It is among the violations now.
-            return
-        if body.get("replace_original") and message is not None:
-            self._change(place, message, content, via)
-            return
-        team = self._team_for(held.app.id, held.channel)
-        answer = self._bot_message(self.installation(held.app.id, team), content)
-        if body.get("response_type", "ephemeral") == "in_channel":
-            self._put(place, answer, body.get("thread_ts"))
-            self.sent.append(self._note_sent(place, answer, via))
-            self._tell(place, self.event_shape(place, answer))
-            return
-        self._ephemeral[place.id, answer["ts"]] = answer
-        self.sent.append(self._note_sent(place, answer, via, held.user))
-
     # Files
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
@@ -1595,8 +908,7 @@ class SlackServer(World):
         stored, rendition = found
         args = {"file": stored.shape["id"], "rendition": rendition}
         with self.lock:
-            now = (time.time(), time.monotonic())
-            self.downloads.append(Download(args["file"], rendition, is_foreign, bool(header), *now))
+            self.downloads.append(Download(args["file"], rendition, is_foreign, bool(header)))
             installation = self.tokens.get(header.removeprefix("Bearer "))
             if is_foreign and header:
                 self._note_problems("download", ["a token went to another host"], args)
@@ -1642,11 +954,7 @@ class SlackServer(World):
         if person is None:
             return web.Response(status=404)
         with self.lock:
-            self.downloads.append(
-                Download(
-                    user, f"image_{size}", False, "Authorization" in request.headers, time.time(), time.monotonic()
-                )
-            )
+            self.downloads.append(Download(user, f"image_{size}", False, "Authorization" in request.headers))
         data = person.pictures.get(size)
         if data is None:
             # What Slack shows of who has no photo is a drawing on plain ground.
@@ -1699,10 +1007,8 @@ class SlackServer(World):
             raise ApiError("invalid_code")
         if args.get("redirect_uri", "") != redirect:
             raise ApiError("bad_redirect_uri")
-        return self._granted(self.install(app.id, team, scopes)) | {"authed_user": {"id": self._installer(team)}}
-
-    def _installer(self, team: str) -> str:
-        return next(person.id for person in self.people.values() if person.team == team and person.is_admin)
+        held = self.install(app.id, team, scopes)
+        return self._granted(held) | {"authed_user": {"id": held.installer}}
 
     def _granted(self, installation: Installation) -> Json:
         team = self.teams[installation.team]
@@ -1739,20 +1045,6 @@ class SlackServer(World):
             return _json_response({"ok": False, "description": repr(error)}, 400)
 
 
-def _hears(installation: Installation, event: Json, channel: Channel) -> bool:
-    """Tell whether an app asked for such an event, and may have it."""
-    name = event["type"]
-    plural = PLURAL[channel.kind]
-    scopes = {
-        "message": f"{plural}:history",
-        "app_mention": "app_mentions:read",
-        "member_joined_channel": f"{plural}:read",
-        "reaction_added": "reactions:read",
-    }
-    subscription = f"message.{plural}" if name == "message" else name
-    return subscription in installation.app.events and scopes[name] in installation.scopes
-
-
 def _need(installation: Installation, scope: str) -> None:
     if scope and scope not in installation.scopes:
         raise ApiError("missing_scope", needed=scope, provided=",".join(installation.scopes))
@@ -1766,7 +1058,9 @@ async def _read_arguments(request: web.Request, method: Method | None) -> tuple[
         try:
             body = await request.json()
         except ValueError:
-            return args, ["the body is no JSON"]
+            body = None
+        if not isinstance(body, dict):
+            return args, ["the body is no JSON object"]
         if method is not None and not method.json:
             return args, ["a JSON body is not read by this method"]
         return args | body, problems
@@ -1784,10 +1078,13 @@ def _token_of(request: web.Request, args: Json) -> tuple[str, str]:
     return given, "query" if "token" in request.query else "body"
 
 
-def _unknown_arguments(method: Method, args: Json) -> list[str]:
+def _wrong_arguments(method: Method, args: Json) -> list[str]:
     # Bolt's clients send team_id along with everything; Slack does not mind.
     known = {*method.required.split(), *method.optional.split(), "team_id"}
-    return [f"{name} is no argument" for name in args if name not in known]
+    unknown = [f"{name} is no argument" for name in args if name not in known]
+    plain = {name: value for name, value in args.items() if name not in NESTED}
+    odd = [f"{name}: {value!r}" for name, value in plain.items() if not isinstance(value, str | int | float)]
+    return unknown + odd
 
 
 def _page(messages: list[Json], args: Json, most: int) -> Json:
@@ -1805,16 +1102,6 @@ def _page(messages: list[Json], args: Json, most: int) -> Json:
     if has_more:
         page["response_metadata"] = {"next_cursor": str(start + limit)}
     return page
-
-
-def _filled(element: Json, value: Any, files: Sequence[Json]) -> Json:
-    """What an input holds when its modal is submitted."""
-    if element["type"] == "file_input":
-        return {"type": "file_input", "files": list(files)}
-    if element["type"] == "checkboxes":
-        chosen = [option for option in element["options"] if option["value"] in (value or ())]
-        return {"type": "checkboxes", "selected_options": chosen}
-    return {"type": element["type"], "value": value}
 
 
 def _json_response(answer: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

