@@ -343,11 +343,10 @@ class ManyWorkspaces(_Connection, AsyncInstallationStore):
             Exception: one of `DATABASE_TROUBLE`.
         """
         known = self._known[team]
-        if known.workspace is None or known.until < time.monotonic():
-            async with known.lock:
-                if known.workspace is None or known.until < time.monotonic():
-                    known.workspace = await self._look_up(team, known)
-                    known.until = time.monotonic() + REMEMBERED_SECONDS
+        async with known.lock:
+            if known.workspace is None or known.until < time.monotonic():
+                known.workspace = await self._look_up(team, known)
+                known.until = time.monotonic() + REMEMBERED_SECONDS
         return known.workspace
 
     async def refresh(self, team: str) -> Workspace:

@@ -193,10 +193,11 @@ class Store:
 
     async def save_installation(self, workspace: str, data: str) -> None:
         """Keep what Slack gave us for a workspace, encrypted, in place of what was there."""
+        match = _SLACK_INSTALLATIONS.c.workspace == workspace
 
         def save(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(_SLACK_INSTALLATIONS).where(_SLACK_INSTALLATIONS.c.workspace == workspace))
-            connection.execute(sa.insert(_SLACK_INSTALLATIONS).values(workspace=workspace, data=data))
+            if not connection.execute(sa.update(_SLACK_INSTALLATIONS).where(match).values(data=data)).rowcount:
+                connection.execute(sa.insert(_SLACK_INSTALLATIONS).values(workspace=workspace, data=data))
 
         try:
             await self._run(save)
