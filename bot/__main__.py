@@ -389,6 +389,8 @@ COMMANDS = {
     "run": "serve the web page and the chat platforms that are set up (default)",
     "worker": "only answer jobs, beside other processes on the same PostgreSQL",
     "feedback": "print how often answers were confirmed or corrected, as CSV",
+    "manifest": "print the manifest from which Slack makes the app",
+    "doctor": "check the settings, the model, the database and the chat platforms, and say what to do",
 }
 
 
@@ -401,7 +403,13 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="run")
-    command = parser.parse_args(arguments).command
+    of_manifest = parser.add_argument_group("options of manifest")
+    of_manifest.add_argument("--http", metavar="URL", help="events come to this https address, not by Socket Mode")
+    of_manifest.add_argument("--many", action="store_true", help="for many workspaces, which install the app by OAuth")
+    options = parser.parse_args(arguments)
+    command = options.command
+    if command != "manifest" and (options.http or options.many):
+        parser.error("--http and --many are options of manifest")
     try:
         settings = load_settings()
         configure_logs(settings.log_format, settings.log_level)
@@ -409,6 +417,14 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(Bot(settings, reader_loader(settings)).run(listen(settings.host, settings.port)))
         elif command == "worker":
             asyncio.run(work(settings, reader_loader(settings)))
+        elif command == "manifest":
+            from bot.slack_manifest import manifest_text
+
+            print(manifest_text(settings, http=options.http, many=options.many))
+        elif command == "doctor":
+            from bot.doctor import report
+
+            return 0 if asyncio.run(report(settings, reader_loader(settings), say)) else 1
         else:
             asyncio.run(export_feedback(settings))
     except Face2EmojiError as error:
