@@ -172,7 +172,8 @@ class Store:
             if out:
                 connection.execute(sa.insert(_OPTED_OUT).values(platform=platform, person=person))
 
-        await self._run(save)
+        with suppress(sa.exc.IntegrityError):  # said twice at once
+            await self._run(save)
 
     async def move_chat(self, platform: str, old: str, new: str) -> None:
         """Take a chat's settings along when the platform gives it another id."""
@@ -180,11 +181,14 @@ class Store:
         await self.save_chat(platform, old, Chat())
 
     async def forget_workspace(self, platform: str, workspace: str) -> None:
-        """Erase the settings of every chat of a workspace, which are those named "workspace/..."."""
-        chats = _CHATS.c.chat.startswith(f"{workspace}/", autoescape=True)
-        await self._run(
-            lambda connection: connection.execute(sa.delete(_CHATS).where(_CHATS.c.platform == platform, chats))
-        )
+        """Erase the settings of every chat and the wishes of every person named "workspace/..."."""
+
+        def erase(connection: sa.Connection) -> None:
+            for table, name in ((_CHATS, _CHATS.c.chat), (_OPTED_OUT, _OPTED_OUT.c.person)):
+                ours = table.c.platform == platform, name.startswith(f"{workspace}/", autoescape=True)
+                connection.execute(sa.delete(table).where(*ours))
+
+        await self._run(erase)
 
     async def installation(self, workspace: str) -> str | None:
         """Return what Slack gave us for a workspace, encrypted; None when we are not installed there."""

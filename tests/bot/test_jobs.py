@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 import bot.jobs
-from bot.errors import DatabaseUnavailable
+from bot.errors import DatabaseUnavailable, FileUnavailable
 from bot.jobs import AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
@@ -130,7 +130,7 @@ async def begin(new_database: NewDatabase, reader: ObedientReader, platform: Pla
     url = new_database()
     running: list[World] = []
 
-    async def start(**changes: Any) -> World:
+    async def start(platform: Platform = platform, **changes: Any) -> World:
         if running:
             await running.pop().stop(0)
         world = World(url, reader, platform, **changes)
@@ -327,6 +327,53 @@ async def test_nothing_remains_after_the_retention(begin: Begin, platform: Platf
     assert "4242" not in dump
     assert "5353" in dump  # it is still at work
     assert not is_written(tmp_path, b"4242")
+
+
+class Elsewhere(Platform):
+    """Another platform than that of the stored jobs."""
+
+    platform = "elsewhere"
+
+
+async def test_a_job_waits_for_a_process_that_serves_its_platform(
+    begin: Begin, platform: Platform, reader: ObedientReader
+) -> None:
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    await wait_for(lambda: bool(platform.calls))
+    elsewhere, back = Elsewhere(), Platform()
+    world = await begin(platform=elsewhere)  # died, and came back without the token
+    await world.jobs.submit(job(platform="elsewhere"))
+    await elsewhere.until(1)
+    assert "PENDING" in world.dump()
+    await begin(platform=back)
+    await back.until(1)
+
+
+async def test_what_nobody_serves_any_more_is_erased_in_the_end(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    await wait_for(lambda: bool(platform.calls))
+    world = await begin(platform=Elsewhere(), retention=2, max_age=2)
+    await world.jobs.purge()
+    assert "4242" in world.dump()  # not yet
+    await asyncio.sleep(3.2)
+    await world.jobs.purge()
+    assert "4242" not in world.dump()
+
+
+async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_job: SelfieJob) -> tuple[PhotoRef, ...]:
+        raise FileUnavailable
+
+    monkeypatch.setattr(platform, "photos", nothing)
+    world = await begin()
+    await world.jobs.submit(job(photos=()))
+    await platform.until(1)
+    assert isinstance(platform.results[0].outcomes[0].result, FileUnavailable)
+    assert world.ended("answered") == 1
 
 
 async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Platform, tmp_path: Path) -> None:

@@ -48,6 +48,30 @@ async def test_settings_move_with_the_chat(engine: sa.Engine) -> None:
     assert (await store.chat("telegram", "-1"), await store.chat("telegram", "-1001")) == (Chat(), Chat(auto=True))
 
 
+async def test_who_opted_out_is_remembered_until_they_change_their_mind(engine: sa.Engine) -> None:
+    store = Store(engine)
+    assert not await store.opted_out("slack", "T1/U1")
+    await asyncio.gather(*(store.opt_out("slack", "T1/U1", out=True) for _ in range(5)))
+    assert await store.opted_out("slack", "T1/U1")
+    assert not await store.opted_out("telegram", "T1/U1")
+    await store.opt_out("slack", "T1/U1", out=False)
+    assert not await store.opted_out("slack", "T1/U1")
+
+
+async def test_a_workspace_is_forgotten_and_no_other_one(engine: sa.Engine) -> None:
+    store = Store(engine)
+    for place in ("T1/C1", "T1/C2", "T12/C1", "T_/C1"):
+        await store.save_chat("slack", place, Chat(auto=True))
+        await store.opt_out("slack", place, out=True)
+    await store.save_chat("telegram", "T1/C1", Chat(auto=True))
+    await store.forget_workspace("slack", "T1")
+    await store.forget_workspace("slack", "T_")
+    kept = [place for place in ("T1/C1", "T1/C2", "T12/C1", "T_/C1") if (await store.chat("slack", place)).auto]
+    wishes = [place for place in ("T1/C1", "T1/C2", "T12/C1", "T_/C1") if await store.opted_out("slack", place)]
+    assert kept == wishes == ["T12/C1"]
+    assert (await store.chat("telegram", "T1/C1")).auto
+
+
 async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
     store = Store(engine)
     await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(20)))
