@@ -119,7 +119,7 @@ def manifest(*, socket_mode: bool, public_url: str | None, many: bool) -> dict[s
         "settings": {
             "event_subscriptions": {**called, "bot_events": list(EVENTS)},
             "interactivity": {"is_enabled": True, **called},
-            "org_deploy_enabled": False,
+            "org_deploy_enabled": many,
             "socket_mode_enabled": socket_mode,
             "token_rotation_enabled": many,
         },
