@@ -17,6 +17,7 @@ import secrets
 import socket
 import time
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -52,6 +53,8 @@ LEASE_SECONDS = 15
 ALBUM_SECONDS = 1.0
 # A crash while a job is at work may be the job's own doing: after so many it is given up.
 MOST_RECOVERIES = 10
+# The last jobs that came in here, more than can be waiting.
+FRESH_REMEMBERED = 10_000
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96
@@ -189,8 +192,14 @@ class Channel(Protocol):
     def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
         """Show the sender that something is going on, where that is the custom."""
 
-    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+    async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:
         """Give one part of the answer, from 0 on; return whether another one follows.
+
+        Args:
+            job: the post.
+            result: what became of its photos.
+            part: which one.
+            again: it was tried before, and may have got through; where a platform can tell, it is not given twice.
 
         Raises:
             TryAgain, Refused: the platform's side.
@@ -289,6 +298,7 @@ class Jobs:
         self._retention = retention
         self._channels: dict[str, Channel] = {}
         self._at_work = 0
+        self._fresh: OrderedDict[str, None] = OrderedDict()
         self._background: list[asyncio.Task[None]] = []
         path = sqlite_path(engine)
         self._lock = FileLock(f"{path}.lock", thread_local=False) if path else None
@@ -369,6 +379,9 @@ class Jobs:
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
         workflow = self._workflows[job.platform]
+        self._fresh[job.id] = None
+        if len(self._fresh) > FRESH_REMEMBERED:
+            self._fresh.popitem(last=False)
         with SetWorkflowID(job.id):
             if self._at_work < AT_ONCE:
                 await DBOS.start_workflow_async(workflow, job.to_json())  # here and now
@@ -436,7 +449,9 @@ class Jobs:
         self._at_work += 1
         try:
             channel = self._channels[job.platform]
-            work = _Work(job, channel, self._reader, self._metrics, self._max_age)
+            # What this process did not take in itself may have been at work before somebody died.
+            again = job.id not in self._fresh
+            work = _Work(job, channel, self._reader, self._metrics, self._max_age, again=again)
             part = 0
             while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
                 part += 1
@@ -509,12 +524,15 @@ class _Work:
         reader: PostReader,
         metrics: Metrics,
         max_age: float,
+        *,
+        again: bool,
     ) -> None:
         self._job = job
         self._channel = channel
         self._reader = reader
         self._metrics = metrics
         self._max_age = max_age
+        self._again = again
         self._result: Result | None = None
 
     async def answer(self, part: int) -> str:
@@ -526,7 +544,9 @@ class _Work:
                 async with nullcontext() if part else self._channel.working(job):
                     if self._result is None:
                         self._result = await self._reader.read(job, self._channel)
-                    if await self._channel.send(job, self._result, part):
+                    again, self._again = self._again, True
+                    if await self._channel.send(job, self._result, part, again=again):
+                        self._again = False
                         return "more"
                 self._metrics.answer_seconds.observe(max(0.0, time.time() - job.posted))
                 return self._count("answered")

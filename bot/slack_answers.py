@@ -32,6 +32,8 @@ DIRECT = ("D", "U", "W")
 LOOKED_THROUGH = 50
 # How long the installer is spared the same sentence.
 TOLD_SECONDS = 24 * 3600.0
+# Seconds that our clock may be ahead of Slack's.
+CLOCKS_DIFFER = 60
 ANOTHER_NAME = ("invalid_name", "too_many_emoji")
 
 
@@ -126,7 +128,7 @@ class SlackAnswers:
         """Show nothing: Slack has no "typing" for bots."""
         return nullcontext()
 
-    async def send(self, job: SelfieJob, result: Result, _part: int) -> bool:
+    async def send(self, job: SelfieJob, result: Result, _part: int, *, again: bool) -> bool:
         """Answer, in one part; see `bot.jobs.Channel`."""
         workspace = await self._workspace(job)
         results = [outcome.result for outcome in result.outcomes]
@@ -138,7 +140,7 @@ class SlackAnswers:
                 if job.reply == "reaction":
                     await self._react(workspace, job, result)
                 else:
-                    await self._answer(workspace, job, result)
+                    await self._answer(workspace, job, result, again=again)
             except SlackApiError as error:
                 if error.response.get("error") == "missing_scope":
                     await self._tell_installer(workspace, error.response.get("needed", ""))
@@ -168,7 +170,9 @@ class SlackAnswers:
             if error.response.get("error") != "already_reacted":
                 raise
 
-    async def _answer(self, workspace: Workspace, job: SelfieJob, result: Result) -> None:
+    async def _answer(self, workspace: Workspace, job: SelfieJob, result: Result, *, again: bool) -> None:
+        if again and await self._is_answered(workspace, job):
+            return
         language = (await self._people.find_or_none(workspace, job.sender)).language
         words = slack_phrases(language)
         large = ""
@@ -190,7 +194,7 @@ class SlackAnswers:
         channel = _place(job)[1]
         content: dict[str, Any] = {
             "text": f"{large} {text}".strip(),
-            "blocks": slack_blocks.answer(large, text, rows, above=above),
+            "blocks": slack_blocks.answer(large, text, rows, above=above, mark=_mark(job)),
         }
         client = workspace.client
         try:
@@ -202,6 +206,22 @@ class SlackAnswers:
             if error.response.get("error") not in NOT_INVITED or channel == job.sender:
                 raise
             await client.chat_postMessage(channel=job.sender, **content)
+
+    async def _is_answered(self, workspace: Workspace, job: SelfieJob) -> bool:
+        """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell."""
+        channel = _place(job)[1]
+        seen: dict[str, Any] = {"channel": channel, "oldest": str(job.posted - CLOCKS_DIFFER), "limit": LOOKED_THROUGH}
+        client = workspace.client
+        try:
+            answer = await (
+                client.conversations_replies(ts=job.thread, **seen)
+                if job.thread
+                else client.conversations_history(**seen)
+            )
+        except SlackApiError:
+            return False
+        blocks = [block for post in answer["messages"] for block in post.get("blocks", ())]
+        return any(block.get("block_id") == _mark(job) for block in blocks)
 
     async def _tell_installer(self, workspace: Workspace, scope: str) -> None:
         """Say which permission is missing: to the installer, in the log, and to no channel."""
@@ -257,6 +277,11 @@ class SlackAnswers:
 def _place(job: SelfieJob) -> tuple[str, str]:
     team, _, channel = job.chat.partition("/")
     return team, channel
+
+
+def _mark(job: SelfieJob) -> str:
+    """Return the block id by which an answer is known to be there."""
+    return f"answer-{job.event}"
 
 
 def _token(workspace: Workspace) -> str:

@@ -32,7 +32,7 @@ def of_messages(messages: Sequence[Message]) -> tuple[str, str, Rows]:
     return "".join(message.text for message in large), last.text, last.rows
 
 
-def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: str = "") -> list[Block]:
+def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: str = "", mark: str = "") -> list[Block]:
     """Return an answer's blocks.
 
     Args:
@@ -41,6 +41,7 @@ def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: s
         rows: its buttons.
         notice: a small line between words and buttons.
         above: a small line, in Slack's markup, above everything.
+        mark: makes the answer known among a channel's messages.
     """
     blocks: list[Block] = []
     if above:
@@ -48,6 +49,8 @@ def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: s
     if large:
         blocks.append({"type": "header", "text": _plain(large[:MOST_HEADER])})
     blocks.append({"type": "section", "text": _plain(text[:MOST_SECTION])})
+    if mark:
+        blocks[-1]["block_id"] = mark
     if notice:
         blocks.append({"type": "context", "elements": [_plain(notice)]})
     for number, row in enumerate(rows):

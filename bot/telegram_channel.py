@@ -401,7 +401,7 @@ class TelegramChannel:
         finally:
             task.cancel()
 
-    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+    async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:  # noqa: ARG002
         """Give one part of the answer; see `bot.jobs.Channel`."""
         with _platform_errors():
             if job.reply == "reaction":

@@ -39,6 +39,7 @@ class Platform:
         self.sent: list[tuple[str, int]] = []
         self.results: list[Result] = []
         self.calls: list[float] = []
+        self.tries: list[bool] = []
         self.fetched: list[str] = []
         self.hold = asyncio.Event()
         self.hold.set()
@@ -54,7 +55,8 @@ class Platform:
     def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
-    async def send(self, job: SelfieJob, result: Result, part: int) -> bool:
+    async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:
+        self.tries.append(again)
         self.calls.append(time.monotonic())
         if self.troubles:
             raise self.troubles.pop(0)
@@ -362,6 +364,22 @@ async def test_what_nobody_serves_any_more_is_erased_in_the_end(begin: Begin, pl
     await asyncio.sleep(3.2)
     await world.jobs.purge()
     assert "4242" not in world.dump()
+
+
+async def test_a_try_that_may_have_got_through_is_known_as_such(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.troubles = [TryAgain()]
+    platform.parts = 2
+    await world.jobs.submit(job())
+    await platform.until(2)
+    assert platform.tries == [False, True, False]
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    await wait_for(lambda: len(platform.calls) == 4)
+    back = Platform()
+    await begin(platform=back)  # died while it was at work
+    await back.until(1)
+    assert back.tries == [True]
 
 
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
