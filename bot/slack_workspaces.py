@@ -457,9 +457,7 @@ Workspaces = OneWorkspace | ManyWorkspaces
 
 
 class Authorize(AsyncAuthorize):
-    """Tells Bolt for each event which workspace it is for, without asking Slack.
-
-    Listeners find the `Workspace` as `context["workspace"]`, and its client as Bolt's own.
+    """Tells Bolt for each event who we are in its workspace, without asking Slack.
 
     Args:
         workspaces: those that have us.
@@ -488,8 +486,6 @@ class Authorize(AsyncAuthorize):
             workspace = await self._workspaces.find(installed_in(context))
         except Refused:
             return None
-        context["workspace"] = workspace
-        context["client"] = workspace.client  # one that Bolt makes would look for a proxy by itself
         return AuthorizeResult(
             enterprise_id=enterprise_id,
             team_id=team_id,

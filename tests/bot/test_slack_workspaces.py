@@ -38,7 +38,7 @@ from bot.slack_workspaces import (
     Authorize,
     ManyWorkspaces,
     OneWorkspace,
-    Workspace,
+    Workspaces,
     keys_for,
 )
 from bot.store import Chat, Store, open_database
@@ -489,7 +489,11 @@ async def test_of_two_processes_one_exchanges_and_both_go_on(
     await here.workspaces.async_save(rotating(slack, seconds))
     slack.fail("oauth.v2.access", delay=0.3, times=2)  # so that both ask before either hears
     with capture_logs() as logs:
-        found = await asyncio.gather(here.workspaces.find(OTHER_TEAM), there.workspaces.find(OTHER_TEAM))
+        with here.engine.begin() as connection:  # so that the first cannot write before the second hears
+            connection.execute(sa.text("UPDATE face2emoji_slack_installations SET workspace = workspace"))
+            finding = [asyncio.create_task(process.workspaces.find(OTHER_TEAM)) for process in (here, there)]
+            await asyncio.sleep(0.7)
+        found = await asyncio.gather(*finding)
     assert {workspace.client.token for workspace in found} == {slack.installation(team=OTHER_TEAM).token}
     assert [call.error for call in slack.calls] == ["", "invalid_refresh_token"]
     assert logs == []
@@ -517,10 +521,10 @@ async def test_a_workspace_that_installs_us_during_the_exchange_has_the_last_wor
     slack.fail("oauth.v2.access", delay=0.3)
     finding = asyncio.create_task(here.workspaces.find(OTHER_TEAM))
     await asyncio.sleep(0.1)
-    await there.workspaces.async_save(rotating(slack, 12 * 3600))
-    newest = slack.installation(team=OTHER_TEAM).token
-    assert (await finding).client.token == newest
-    assert (await there.workspaces.find(OTHER_TEAM)).client.token == newest
+    await there.workspaces.async_save(installation(slack.installation(team=OTHER_TEAM), bot_token="xoxb-newest"))
+    assert (await finding).client.token == "xoxb-newest"
+    assert (await there.workspaces.find(OTHER_TEAM)).client.token == "xoxb-newest"
+    assert [call.error for call in slack.calls] == [""]
 
 
 # Events
@@ -532,8 +536,8 @@ def event(team: str | None, enterprise: str | None = None) -> AsyncBoltRequest:
     return AsyncBoltRequest(body=body | {"authorizations": [authorization]}, mode="socket_mode")
 
 
-def bolt(workspaces: OneWorkspace | ManyWorkspaces) -> tuple[AsyncApp, list[Workspace]]:
-    """A Bolt app, and the workspaces of the events that reached its listener."""
+def bolt(workspaces: Workspaces) -> tuple[AsyncApp, list[tuple[str | None, str | None]]]:
+    """A Bolt app, and who we were in the events that reached its listener: token and bot."""
     app = AsyncApp(
         client=workspaces.client,
         authorize=Authorize(workspaces),  # type: ignore[arg-type] # which it is made for
@@ -541,14 +545,11 @@ def bolt(workspaces: OneWorkspace | ManyWorkspaces) -> tuple[AsyncApp, list[Work
         signing_secret="unused in Socket Mode",
         process_before_response=True,
     )
-    seen: list[Workspace] = []
+    seen: list[tuple[str | None, str | None]] = []
 
     @app.event("app_mention")
     async def mentioned(context: AsyncBoltContext) -> None:
-        workspace = context["workspace"]
-        assert context.client is workspace.client
-        assert (context.bot_token, context.bot_user_id) == (workspace.client.token, workspace.bot_user)
-        seen.append(workspace)
+        seen.append((context.bot_token, context.bot_user_id))
 
     return app, seen
 
@@ -563,8 +564,7 @@ async def test_bolt_learns_the_workspace_without_asking_slack(slack: SlackServer
     app, seen = bolt(process.workspaces)
     for request in (event(held.team), event(None, "E1"), event("T404"), event("T404", "E404")):
         assert (await app.async_dispatch(request)).status == 200
-    assert [workspace.team for workspace in seen] == [held.team, "E1"]
-    assert [workspace.client.token for workspace in seen] == [held.token, slack.installation().token]
+    assert seen == [(each.token, each.bot_user) for each in (held, slack.installation())]
     assert slack.calls == []
 
 
@@ -592,7 +592,7 @@ async def test_nothing_is_taken_from_the_environment(
     for each, team in ((workspaces, TEAM), (many, OTHER_TEAM)):
         app, seen = bolt(each)
         await app.async_dispatch(event(team))
-        assert [found.team for found in seen] == [team]
+        assert [token for token, _ in seen] == [slack.installation(team=team).token]
     page = await many.oauth.handle_installation(AsyncBoltRequest(body="", query={}))
     assert "foreign" not in page.body
 
