@@ -1,7 +1,7 @@
 # The bot with its web page, on PyTorch's CPU build:
 #   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
-# With Telegram, keeping the jobs and settings of its chats in a volume:
-#   docker run -p 8000:8000 -v face2emoji:/data -e TELEGRAM_BOT_TOKEN face2emoji
+# With the chat platforms that .env sets up, keeping their jobs and settings in a volume:
+#   docker run -p 8000:8000 -v face2emoji:/data --env-file .env face2emoji
 FROM python:3.12-slim-bookworm
 
 # What OpenCV links to.

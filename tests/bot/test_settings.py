@@ -14,6 +14,17 @@ from inference import PhotoLimits
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
+BOT = {"SLACK_BOT_TOKEN": "xoxb-1-hush"}
+SOCKET = {"SLACK_APP_TOKEN": "xapp-1-hush"}
+SIGNED = {"SLACK_SIGNING_SECRET": "hush-signing"}
+CLIENT = {"SLACK_CLIENT_ID": "1.2"}
+MANY = {
+    **CLIENT,
+    "SLACK_CLIENT_SECRET": "hush-client",
+    "FACE2EMOJI_TOKEN_KEY": "hush" * 8,
+    "FACE2EMOJI_PUBLIC_URL": "https://bot.example.org",
+}
+
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,6 +85,116 @@ def test_a_misspelt_token_does_not_pass_in_silence() -> None:
     Path(".env").write_text("TELEGRAM_BOT_TOKN=123456789:AAF\n")
     with pytest.raises(SettingsError, match=r"TELEGRAM_BOT_TOKN in \.env .* TELEGRAM_BOT_TOKEN"):
         load_settings()
+
+
+def load(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def problem(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(monkeypatch, environment)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("environment", "workspaces"),
+    [
+        ({}, None),
+        (BOT | SOCKET, "one"),
+        (BOT | SIGNED, "one"),
+        (BOT | SOCKET | SIGNED, "one"),
+        (MANY | SIGNED, "many"),
+        (MANY | SOCKET, "many"),
+        (MANY | SOCKET | SIGNED, "many"),
+        # What only Slack needs sets nothing up by itself.
+        ({"FACE2EMOJI_TOKEN_KEY": "k" * 32, "SLACK_BASE_URL": "http://127.0.0.1:3000"}, None),
+    ],
+)
+def test_slack_is_set_up_for_one_workspace_or_many(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], workspaces: str | None
+) -> None:
+    settings = load(monkeypatch, environment)
+    assert settings.slack == workspaces
+    assert settings.platforms == (("slack",) if workspaces else ())
+    assert "hush" not in repr(settings)
+
+
+def test_platforms_may_stand_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, BOT | SOCKET | {"TELEGRAM_BOT_TOKEN": "1:a"})
+    assert settings.platforms == ("telegram", "slack")
+
+
+def without(environment: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in environment.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        (BOT, ["SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)"]),
+        (SOCKET, ["SLACK_BOT_TOKEN"]),
+        (SIGNED, ["SLACK_BOT_TOKEN"]),
+        *((without(MANY | SIGNED, name), [name]) for name in (*MANY, *SIGNED)),
+        *((without(MANY | SOCKET, name), [name]) for name in MANY),
+        (CLIENT, ["SLACK_CLIENT_SECRET", "FACE2EMOJI_TOKEN_KEY", "FACE2EMOJI_PUBLIC_URL", "SLACK_SIGNING_SECRET"]),
+    ],
+)
+def test_half_a_slack_names_what_it_still_needs(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], missing: list[str]
+) -> None:
+    message = problem(monkeypatch, environment)
+    assert re.findall(r"Slack also needs (.+?)(?=; |\. See)", message) == missing
+    assert "hush" not in message
+
+
+def test_one_workspace_and_many_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = problem(monkeypatch, BOT | MANY | SIGNED)
+    assert "SLACK_BOT_TOKEN is for one workspace, SLACK_CLIENT_ID for many: take one of them out" in message
+    assert "also needs" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        # The other one of the two; that of an app whose tokens expire; with something around it.
+        ("SLACK_BOT_TOKEN", "xapp-1-hush", "it looks like xoxb-..., from OAuth & Permissions"),
+        ("SLACK_BOT_TOKEN", "xoxe.xoxb-1-hush", "it looks like xoxb-..., from OAuth & Permissions"),
+        ("SLACK_BOT_TOKEN", "xoxb-hush and more", "it looks like xoxb-..., from OAuth & Permissions"),
+        ("SLACK_APP_TOKEN", "xoxb-1-hush", "it looks like xapp-..., from Basic Information, App-Level Tokens,"),
+        ("FACE2EMOJI_TOKEN_KEY", "hush", "a key has 32 characters or more"),
+        ("FACE2EMOJI_TOKEN_KEY", f"{'hush' * 8},hush", "a key has 32 characters or more"),
+    ],
+)
+def test_a_secret_of_the_wrong_form_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    message = problem(monkeypatch, BOT | SOCKET | {name: value})
+    assert f"{name} is wrong: {says}" in message
+    assert "hush" not in message
+
+
+def test_an_address_of_the_wrong_form_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = problem(monkeypatch, BOT | SOCKET | {"SLACK_BASE_URL": "slack.com"})
+    assert "SLACK_BASE_URL is 'slack.com': an address looks like https://" in message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("SLACK_BOT_TOKN", "SLACK_BOT_TOKEN"), ("SLACK_SINGING_SECRET", "SLACK_SIGNING_SECRET")]
+)
+def test_a_misspelt_setting_of_slack_in_the_file_is_named(wrong: str, right: str) -> None:
+    Path(".env").write_text(f"{wrong}=xoxb-hush\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"{wrong} in .env is no setting (did you mean {right}?)" in caught.value.message
+    assert "hush" not in caught.value.message
+
+
+def test_other_programs_may_have_variables_of_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/hush")
+    assert load_settings().platforms == ()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
