@@ -411,7 +411,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command != "manifest" and (options.http or options.many):
         parser.error("--http and --many are options of manifest")
     try:
-        settings = load_settings()
+        settings = load_settings(complete=command != "manifest")  # which comes before the tokens
         configure_logs(settings.log_format, settings.log_level)
         if command == "run":
             asyncio.run(Bot(settings, reader_loader(settings)).run(listen(settings.host, settings.port)))

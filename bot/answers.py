@@ -213,6 +213,9 @@ def press(data: str, phrases: Phrases) -> Press:
             raise ValueError("unknown button")
 
 
+NO_EMOJI = Emoji("", "", "", "")
+
+
 @dataclass(frozen=True, slots=True)
 class MapChange:
     """What the words behind a command "map" ask for.
@@ -226,7 +229,7 @@ class MapChange:
     problem: str = ""
     changes: Mapping[str, str] = field(default_factory=dict)
     expression: str = ""
-    emoji: Emoji = Emoji("", "", "", "")
+    emoji: Emoji = NO_EMOJI
 
 
 def map_change(words: Sequence[str], changes: Mapping[str, str], emoji_map: EmojiMap, phrases: Phrases) -> MapChange:

@@ -128,8 +128,11 @@ def variables() -> dict[str, str]:
     return {name: str(field.validation_alias or PREFIX + name.upper()) for name, field in Settings.model_fields.items()}
 
 
-def load_settings() -> Settings:
+def load_settings(*, complete: bool = True) -> Settings:
     """Read the environment and .env.
+
+    Args:
+        complete: a platform whose set-up is half done is a mistake, too.
 
     Raises:
         SettingsError: naming every wrong variable at once; what secrets contain is not shown.
@@ -147,7 +150,7 @@ def load_settings() -> Settings:
             found = "wrong" if secret else repr(detail["input"])
             problems.append(f"{variable} is {found}: {message}")
     else:
-        problems += _incomplete(settings)
+        problems += _incomplete(settings) if complete else []
     if problems:
         raise SettingsError("The settings are wrong. " + "; ".join(problems) + ". See .env.example.")
     return settings
@@ -158,17 +161,18 @@ def _incomplete(settings: Settings) -> list[str]:
     if settings.slack is None:
         return []
     needed = ["slack_bot_token"]
-    problems = []
     if settings.slack == "many":
         needed = ["slack_client_id", "slack_client_secret", "token_key", "public_url"]
         if settings.slack_bot_token:
-            problems.append("SLACK_BOT_TOKEN is for one workspace, SLACK_CLIENT_ID for many: take one of them out")
+            return [
+                "SLACK_BOT_TOKEN is for one workspace, SLACK_CLIENT_ID and SLACK_CLIENT_SECRET are for many: choose"
+            ]
     if not settings.slack_app_token:  # Socket Mode needs no address and no signatures
         needed.append("slack_signing_secret")
     missing = [variables()[name] for name in needed if getattr(settings, name) is None]
     if "SLACK_SIGNING_SECRET" in missing and settings.slack == "one":
         missing[-1] = "SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)"
-    return [*problems, *(f"Slack also needs {name}" for name in missing)]
+    return [f"Slack also needs {name}" for name in missing]
 
 
 def _misspelt() -> list[str]:

@@ -87,7 +87,6 @@ class SlackAnswers:
     async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
         """Return the photos to read; see `bot.jobs.Channel`."""
         workspace = await self._workspace(job)
-        channel = _place(job)[1]
         with slack_errors():
             if job.reply == "reaction" and await self._is_left_alone(workspace, job):
                 return ()
@@ -98,9 +97,9 @@ class SlackAnswers:
                 return tuple(photo.reference for photo in found if photo)
             try:
                 return await (
-                    self._thread_photos(workspace, channel, job.thread)
+                    self._thread_photos(workspace, job, job.thread)
                     if job.thread
-                    else self._channel_photos(workspace, channel)
+                    else self._channel_photos(workspace, job)
                 )
             except SlackApiError as error:
                 if error.response.get("error") not in NOT_INVITED:
@@ -245,26 +244,36 @@ class SlackAnswers:
             return True
         return (await self._people.find_or_none(workspace, job.sender)).is_bot
 
-    async def _thread_photos(self, workspace: Workspace, channel: str, thread: str) -> tuple[PhotoRef, ...]:
+    async def _thread_photos(self, workspace: Workspace, job: SelfieJob, thread: str) -> tuple[PhotoRef, ...]:
         """Return the photos of the post that a thread is about, or else the last ones in it."""
-        answer = await workspace.client.conversations_replies(channel=channel, ts=thread, limit=LOOKED_THROUGH)
+        answer = await workspace.client.conversations_replies(channel=_place(job)[1], ts=thread, limit=LOOKED_THROUGH)
         parent, *replies = answer["messages"]
-        return await self._first_photos(workspace, [parent, *reversed(replies)]) or _nothing("photo_needed")
+        nothing = "photo_needed" if thread == job.message else "no_photo_thread"
+        return await self._first_photos(workspace, job, [parent, *reversed(replies)], nothing)
 
-    async def _channel_photos(self, workspace: Workspace, channel: str) -> tuple[PhotoRef, ...]:
+    async def _channel_photos(self, workspace: Workspace, job: SelfieJob) -> tuple[PhotoRef, ...]:
         """Return the photos of the last post that has some."""
+        channel = _place(job)[1]
         last = self._posted.last(workspace.team, channel)
-        if last and not await self._store.opted_out(PLATFORM, chat_of(workspace.team, last.poster)):
+        if last and await self._may_read(workspace, job, last.poster):
             return last.photos
         answer = await workspace.client.conversations_history(channel=channel, limit=LOOKED_THROUGH)
-        return await self._first_photos(workspace, answer["messages"]) or _nothing("no_photo_last")
+        return await self._first_photos(workspace, job, answer["messages"], "no_photo_last")
 
-    async def _first_photos(self, workspace: Workspace, posts: Sequence[Body]) -> tuple[PhotoRef, ...]:
+    async def _first_photos(
+        self, workspace: Workspace, job: SelfieJob, posts: Sequence[Body], nothing: str
+    ) -> tuple[PhotoRef, ...]:
+        """Return the photos of the first post that has some, and whose poster wants to be read."""
         for post in posts:
-            photos = self._posted.of_post(workspace.team, post)
-            if photos and not await self._store.opted_out(PLATFORM, chat_of(workspace.team, str(post.get("user")))):
-                return photos
-        return ()
+            if photos := self._posted.of_post(workspace.team, post):
+                if await self._may_read(workspace, job, post.get("user", "")):
+                    return photos
+                nothing = "opted_out"
+        raise Unanswerable(nothing)
+
+    async def _may_read(self, workspace: Workspace, job: SelfieJob, poster: str) -> bool:
+        """Say whether the photos of a post may be read for whoever asks: one's own always."""
+        return poster == job.sender or not await self._store.opted_out(PLATFORM, chat_of(workspace.team, poster))
 
     async def _fetch_profile(self, workspace: Workspace, user: str) -> bytes:
         with slack_errors():
@@ -286,7 +295,3 @@ def _mark(job: SelfieJob) -> str:
 
 def _token(workspace: Workspace) -> str:
     return workspace.client.token or ""
-
-
-def _nothing(phrase: str) -> tuple[PhotoRef, ...]:
-    raise Unanswerable(phrase)

@@ -64,7 +64,8 @@ class People:
 
 
 def _person(user: dict[str, Any], team: str) -> Person:
-    teams = [user.get("team_id", team), *user.get("enterprise_user", {}).get("teams", ())]
+    organisation = user.get("enterprise_user", {})
+    teams = [user.get("team_id", team), organisation.get("enterprise_id"), *organisation.get("teams", ())]
     profile = user.get("profile", {})
     is_guest = bool(user.get("is_restricted") or user.get("is_ultra_restricted"))
     return Person(
