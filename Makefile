@@ -31,6 +31,7 @@ develop: .venv/.all ## Also install what trains and what develops
 
 test: .venv/.all ## Run every test
 	$(VENV_PYTHON) -m tests.e2e.chromium
+	$(VENV_PYTHON) -m tests.bot.slack_emulator
 	$(VENV_PYTHON) -m pytest $(ARGS)
 
 check: .venv/.all ## Check format, style, types and the one-way imports

@@ -81,11 +81,12 @@ class RunningBot:
         self.error: Face2EmojiError | None = None
         self._load = load or self.reader.load
         self._port = port
+        self.platforms = [name for name in ("telegram", "slack") if f"{name}_bot_token" in settings]
         self._settings = {"database_url": SecretStr(f"sqlite:///{self.database}"), **settings}
 
     def __enter__(self) -> Self:
         self.start()
-        wait_until(lambda: len(self.lines) == 2 or not self.running)
+        wait_until(lambda: len(self.lines) > len(self.platforms) or not self.running, 60)
         assert self.running, self.error
         return self
 

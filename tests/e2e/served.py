@@ -25,7 +25,7 @@ FACE_CENTRE = (228, 125)
 
 def bot_environment(**variables: str) -> dict[str, str]:
     """Return the environment of a bot in `NO_DOT_ENV` that only the test configures."""
-    ours = ("FACE2EMOJI_", "TELEGRAM_")
+    ours = ("FACE2EMOJI_", "TELEGRAM_", "SLACK_")
     others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return others | {"PYTHONPATH": str(ROOT)} | variables
 
