@@ -246,7 +246,7 @@ class SlackServer(World):
             method: of the Web API; or "download", "response_url", "socket", "oauth.v2.access", or "*" for all of them.
             error: what to answer; "ratelimited" comes with status 429. A download may be "html" (the sign-in page),
                 "redirect" (to another host), "endless", "length" (shorter than its Content-Length says) or "slow" (half
-                of it, `delay` seconds later the rest).
+                of it, `delay` seconds later the rest). A socket with any error has a URL that is good no more.
             when: only calls with these arguments; a download has `file` and `rendition`.
             status: 500 or 503 answer with a page instead of JSON.
             cut: end the connection "before" the call changes anything, or "after".
@@ -483,11 +483,17 @@ class SlackServer(World):
     # Socket Mode
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
-        app = self._tickets.pop(request.query.get("ticket", ""), None)
+        ticket = request.query.get("ticket", "")
         try:
-            await self._before("socket", {"app": app})
-        except (ApiError, _Cut):
-            app = None
+            await self._before("socket", {"app": self._tickets.get(ticket)})
+        except ApiError as error:
+            if not error.error:
+                return web.Response(status=error.status)
+            self._tickets.pop(ticket, None)
+        except _Cut:
+            return _cut(request)
+        # Each URL is good for one socket.
+        app = self._tickets.pop(ticket, None)
         if app is None or request.transport is None:
             return web.Response(status=404)
         held = web.WebSocketResponse(autoping=False, autoclose=False)
@@ -784,7 +790,7 @@ class SlackServer(World):
 
     def _check_thread(self, method: str, channel: Channel, thread: str | None, args: Json) -> None:
         """Slack takes any thread_ts, and then nobody finds the message."""
-        if thread is None:
+        if thread is None or thread in channel.deleted:
             return
         parent = channel.messages.get(thread)
         if parent is None:

@@ -86,6 +86,7 @@ class Channel:
     is_archived: bool = False
     teams: set[str] = field(default_factory=set)
     messages: dict[str, Json] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
 
     @property
     def is_shared(self) -> bool:
@@ -633,6 +634,8 @@ class World:
         """A message as an event has it."""
         return message | {"channel": channel.id, "event_ts": message["ts"], "channel_type": channel.kind}
 
+    # What people do
+
     def text(
         self,
         text: str = "hello",
@@ -722,6 +725,7 @@ class World:
         with self.lock:
             place = self.channels[message["channel"]]
             held = place.messages.pop(message["ts"])
+            place.deleted.add(held["ts"])
             return self._tell_changed(place, "message_deleted", deleted_ts=held["ts"], previous_message=held)
 
     def react(self, message: Json, name: str, user: str = ADA) -> None:
@@ -927,6 +931,8 @@ class World:
         self._response_urls[number] = ResponseUrl(channel, user, self.apps[app], original)
         return f"{self.url}/{kind}/{number}"
 
+    # What apps are told
+
     def event(self, event: Json, app: str = APP, team: str = TEAM, channel: str | None = None) -> Delivery:
         """Send an event of any kind to an app."""
         with self.lock:
@@ -1005,6 +1011,8 @@ class World:
         """Begin to deliver; to be defined by who can."""
         raise NotImplementedError
 
+    # What bots do
+
     def _put(self, channel: Channel, message: Json, thread_ts: str | None) -> None:
         """Keep a message, in a thread if one is given."""
         if thread_ts is not None:
@@ -1061,7 +1069,8 @@ class World:
         before = dict(message)
         message |= {**content, "edited": {"user": message.get("user", ""), "ts": self.new_ts()}}
         self.edited.append(self._note_sent(channel, message, via))
-        self._tell_changed(channel, "message_changed", message=dict(message), previous_message=before)
+        if message["ts"] in channel.messages:
+            self._tell_changed(channel, "message_changed", message=dict(message), previous_message=before)
 
     def _add_reaction(self, channel: Channel, message: Json, name: str, user: str) -> None:
         reactions = message.setdefault("reactions", [])
