@@ -57,9 +57,10 @@ REQUEST_SECONDS = 30
 LONGEST_PAUSE = 30.0
 # For so long a workspace is not looked up again; an uninstallation that another process took in shows after it.
 REMEMBERED_SECONDS = 5.0
-# Tokens that expire do so after 12 hours; from here on they are exchanged, with a pause after one that failed.
+# Tokens that expire do so after 12 hours; this long before they are exchanged. What failed is tried again after a pause.
 EXCHANGE_MINUTES = 120
 EXCHANGE_PAUSE = 60.0
+# By then another process has written down the token that it got.
 RACE_SECONDS = 1.0
 # An installation that is begun must be finished in this time.
 STATE_SECONDS = 600

@@ -669,6 +669,11 @@ async def site(start: StartProcess) -> AsyncIterator[Callable[..., Awaitable[Sit
 StartSite = Callable[..., Awaitable[Site]]
 
 
+def written_by_us(caplog: pytest.LogCaptureFixture) -> str:
+    """What we and Slack's libraries logged; those of the test itself write down addresses."""
+    return "".join(record.getMessage() for record in caplog.records if record.name.startswith(("bot", "slack")))
+
+
 async def test_a_workspace_installs_us(slack: SlackServer, site: StartSite, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     slack.configure(rotates_tokens=True)
@@ -689,7 +694,7 @@ async def test_a_workspace_installs_us(slack: SlackServer, site: StartSite, capl
     found = await ours.process.workspaces.find(OTHER_TEAM)
     assert (found.client.token, found.bot_user, found.bot_id) == (held.token, held.bot_user, held.bot_id)
     assert (found.scopes, found.installer) == (frozenset(SCOPES), held.installer)
-    written = str(logs) + "".join(record.getMessage() for record in caplog.records if record.name.startswith("slack"))
+    written = str(logs) + written_by_us(caplog)
     for secret in (held.token, held.refresh_token, httpx.URL(back).params["code"], held.app.client_secret):
         assert secret not in written
 
@@ -724,8 +729,7 @@ async def test_slack_may_not_confirm(
     assert page.status_code == 401
     assert FAILURES["invalid_code"] in page.text
     assert [(entry["event"], entry["reason"]) for entry in logs] == [("slack_installation_failed", reason)]
-    written = "".join(record.getMessage() for record in caplog.records if record.name.startswith(("slack", "bot")))
-    assert httpx.URL(back).params["code"] not in written
+    assert httpx.URL(back).params["code"] not in written_by_us(caplog)
     assert (await ours.install()).status_code == 200
 
 
