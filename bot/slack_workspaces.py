@@ -57,7 +57,7 @@ REQUEST_SECONDS = 30
 LONGEST_PAUSE = 30.0
 # For so long a workspace is not looked up again; an uninstallation that another process took in shows after it.
 REMEMBERED_SECONDS = 5.0
-# Tokens that expire do so after 12 hours; this long before they are exchanged. What failed is tried again after a pause.
+# Tokens that expire do so after 12 hours; they are exchanged this long before. What failed waits for a pause.
 EXCHANGE_MINUTES = 120
 EXCHANGE_PAUSE = 60.0
 # By then another process has written down the token that it got.
