@@ -1,4 +1,4 @@
-"""The channels keep the contract: Telegram and the web page, in one bot with the real model."""
+"""The channels keep the contract: Telegram, Slack and the web page, in one bot with the real model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from PIL import Image
 from bot.phrases import ENGLISH
 from inference import PhotoLimits, load_reader
 from tests.bot.contract import MAX_BYTES, Answer, Contract, Problem, no_face, three_faces
+from tests.bot.running_bot import RunningBot
 from tests.bot.served import wait_until
+from tests.bot.slack_served import header_of, settings_of, words_of
+from tests.bot.slack_server import Sent as SlackSent
+from tests.bot.slack_server import SlackServer
 from tests.bot.telegram_served import TelegramBot
 from tests.bot.telegram_server import Sent, TelegramServer
 from tests.bot.telegram_shapes import Json
@@ -36,19 +40,37 @@ CODES: dict[str, Problem] = {
 
 
 @pytest.fixture(scope="module")
-def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TelegramBot]:
-    with (
-        TelegramServer() as server,
-        TelegramBot(
+def slack_server() -> Iterator[SlackServer]:
+    with SlackServer() as server:
+        yield server
+        assert server.violations == []
+
+
+@pytest.fixture(scope="module")
+def bot(tmp_path_factory: pytest.TempPathFactory, slack_server: SlackServer) -> Iterator[TelegramBot]:
+    """One bot on all channels; there can be only one in a process at a time."""
+    with TelegramServer() as server:
+        bot = TelegramBot(
             tmp_path_factory.mktemp("contract"),
             server,
             lambda: load_reader(limits=PhotoLimits(max_bytes=MAX_BYTES)),
+            slack_base_url=slack_server.url,
+            **settings_of("socket"),
             max_bytes=MAX_BYTES,
             workers=1,
-        ) as bot,
-    ):
-        yield bot
+        )
+        bot.start()
+        try:
+            wait_until(lambda: len(bot.lines) == 3, 20)  # the page, Telegram, Slack
+            yield bot
+        finally:
+            bot.stop()
         assert server.violations == []
+
+
+@pytest.fixture
+def slack_channel(bot: TelegramBot, slack_server: SlackServer) -> SlackChannel:
+    return SlackChannel(bot, slack_server)
 
 
 class TelegramChannel:
@@ -83,13 +105,56 @@ class TelegramChannel:
 def said(messages: list[Sent]) -> Answer:
     """Understand everything that a private chat got."""
     if len(messages) == 1:
-        return Answer(problem=PROBLEMS[messages[0].text])
+        return understood("", messages[0].text)
     large, details = messages
-    lines = [line for line in details.text.splitlines() if line.endswith("%") and not line.startswith("Next")]
+    return understood(large.text, details.text)
+
+
+def understood(large: str, words: str) -> Answer:
+    """Understand an answer: its large emoji, if there are any, and its words."""
+    if not large:
+        return Answer(problem=PROBLEMS[words])
+    lines = [line for line in words.splitlines() if line.endswith("%") and not line.startswith("Next")]
     found = [line.rpartition("%")[0].rpartition(", ") for line in lines]
     # Of several faces each has a line of its own: 1. 😄 Happy, 92%
     expressions = tuple(f"{words.split()[-1].lower()} {percent}" for words, _, percent in found)
-    return Answer(tuple(large.text), expressions)
+    return Answer(tuple(large), expressions)
+
+
+class SlackChannel:
+    """A direct message for each question."""
+
+    def __init__(self, bot: RunningBot, server: SlackServer) -> None:
+        self._bot = bot
+        self._server = server
+
+    def send(self, data: bytes) -> Answer:
+        user = self._server.person().id
+        return self._answer_to(self._server.photo(data, self._server.dm(user), user))
+
+    def send_twice(self, data: bytes) -> Answer:
+        user = self._server.person().id
+        post = self._server.photo(data, self._server.dm(user), user)
+        (event,) = (each for each in self._server.deliveries if each.payload["event"]["ts"] == post["ts"])
+        self._server.again(event.id)
+        self._answer_to(post)
+        self._server.again(event.id)
+        wait_until(lambda: sum(attempt.ack is not None for attempt in event.attempts) == 3)
+        return self._answer_to(post)
+
+    def say(self, text: str) -> Answer:
+        user = self._server.person().id
+        return self._answer_to(self._server.text(text, self._server.dm(user), user))
+
+    def _answer_to(self, post: Json) -> Answer:
+        wait_until(lambda: not self._server.pending, 20)
+        wait_until(lambda: self._bot.idle, 20)
+        wait_until(lambda: bool(self._said(post)))  # words are answered without a job
+        (answer,) = self._said(post)
+        return understood(header_of(answer), words_of(answer))
+
+    def _said(self, post: Json) -> list[SlackSent]:
+        return [sent for sent in self._server.sent if sent.channel == post["channel"]]
 
 
 class WebChannel:
@@ -130,15 +195,25 @@ class TestTelegram(Contract):
         return TelegramChannel(bot)
 
 
+class TestSlack(Contract):
+    @pytest.fixture
+    def channel(self, slack_channel: SlackChannel) -> SlackChannel:
+        return slack_channel
+
+
 class TestWebPage(Contract):
     @pytest.fixture
     def channel(self, bot: TelegramBot) -> WebChannel:
         return WebChannel(bot)
 
 
-def test_both_channels_say_the_same(bot: TelegramBot, portrait: bytes, three_faces: bytes) -> None:
+def test_all_channels_say_the_same(
+    bot: TelegramBot, slack_channel: SlackChannel, portrait: bytes, three_faces: bytes
+) -> None:
     for photo in (portrait, three_faces):
-        assert TelegramChannel(bot).send(photo) == WebChannel(bot).send(photo)
+        on_telegram = TelegramChannel(bot).send(photo)
+        assert slack_channel.send(photo) == on_telegram
+        assert WebChannel(bot).send(photo) == on_telegram
 
 
 def test_an_iphones_picture_is_read_when_it_is_sent_as_a_file(bot: TelegramBot, portrait: bytes) -> None:
