@@ -57,6 +57,8 @@ POSTS = (None, "file_share", "thread_broadcast")
 # The connection is looked at so often; one that is dead for longer than its library needs to mend it is opened anew.
 WATCH_SECONDS = 2.0
 DEAF_SECONDS = 30.0
+# How often it is asked whether a workspace removed us while nobody listened.
+SWEEP_SECONDS = 24 * 3600.0
 CLOSING_SECONDS = 5.0
 
 
@@ -107,6 +109,7 @@ class SlackChannel:
         self._listening = False
         self._socket: AsyncSocketModeHandler | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._heard = 0.0
 
     def _bolt(self, signing_secret: str) -> AsyncApp:
@@ -147,6 +150,7 @@ class SlackChannel:
             PlatformRefused: Slack does not take the app token.
         """
         self._listening = True
+        self._sweeping = asyncio.create_task(self._sweep())
         if self._app_token:
             self._socket = AsyncSocketModeHandler(self._app, self._app_token, web_client=self._workspaces.client)
             await self._open_socket(self._socket)
@@ -170,9 +174,10 @@ class SlackChannel:
     async def close(self) -> None:
         """Take no more events and end what commands still do; jobs at work are not ended here."""
         self._listening = False
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        background = [task for task in (self._watching, self._sweeping) if task]
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         if self._socket:
             await self._socket.close_async()  # type: ignore[no-untyped-call]
         if self._tasks:
@@ -198,6 +203,16 @@ class SlackChannel:
                 await asyncio.sleep(max(pause, error.after))
                 pause = min(2 * pause, DEAF_SECONDS)
         await socket.client.connect()  # type: ignore[no-untyped-call]
+
+    async def _sweep(self) -> None:
+        """Erase the workspaces that removed us while nobody listened."""
+        while isinstance(self._workspaces, ManyWorkspaces):
+            try:
+                for team in await self._workspaces.gone():
+                    await self._removed(team)
+            except Exception as error:
+                log.warning("slack_sweep", kind=type(error).__name__)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _watch(self, socket: AsyncSocketModeHandler) -> None:
         """Notice a dead connection. The library mends most; one that stays dead is opened anew from here."""

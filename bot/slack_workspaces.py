@@ -64,6 +64,10 @@ EXCHANGE_PAUSE = 60.0
 RACE_SECONDS = 1.0
 # An installation that is begun must be finished in this time.
 STATE_SECONDS = 600
+# Slack's words for a token whose workspace removed us, or is no more.
+REMOVED = ("account_inactive", "token_revoked")
+# Between two questions about workspaces that may have removed us; Slack allows some hundred a minute.
+ASKING_PAUSE = 0.5
 # What of an installation is kept. The rest (names, the installer's own token) is nothing we need.
 KEPT = (
     "app_id",
@@ -368,6 +372,19 @@ class ManyWorkspaces(_Connection, AsyncInstallationStore):
             await self._replace(team, kept)
             self._known.pop(team, None)
         return replace(workspace, scopes=scopes)
+
+    async def gone(self) -> list[str]:
+        """Return the workspaces that removed us while nobody listened: Slack does not know our tokens any more."""
+        gone = []
+        for team in await self._store.installations():
+            try:
+                await self.refresh(team)
+            except Refused as error:
+                gone += [team] if error.reason in REMOVED else []
+            except TryAgain as error:
+                await asyncio.sleep(error.after)  # the next time, then
+            await asyncio.sleep(ASKING_PAUSE)
+        return gone
 
     async def forget(self, team: str) -> None:
         """Erase the token of a workspace."""

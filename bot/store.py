@@ -195,6 +195,11 @@ class Store:
         query = sa.select(_SLACK_INSTALLATIONS.c.data).where(_SLACK_INSTALLATIONS.c.workspace == workspace)
         return await self._run(lambda connection: connection.execute(query).scalar_one_or_none())
 
+    async def installations(self) -> list[str]:
+        """Return the workspaces and organisations that we are installed in."""
+        query = sa.select(_SLACK_INSTALLATIONS.c.workspace)
+        return await self._run(lambda connection: list(connection.execute(query).scalars()))
+
     async def save_installation(self, workspace: str, data: str) -> None:
         """Keep what Slack gave us for a workspace, encrypted, in place of what was there."""
         match = _SLACK_INSTALLATIONS.c.workspace == workspace
