@@ -412,7 +412,13 @@ class SlackChannel:
             await workspace.client.chat_postMessage(channel=channel, text=phrases(person.language).not_a_photo)
 
     async def _removed(self, team: str) -> None:
-        """Erase everything of a workspace that removed us."""
+        """Erase everything of a workspace that removed us, unless it has installed us again since."""
+        try:
+            await self._workspaces.refresh(team)
+        except Refused:
+            pass
+        else:
+            return
         await self._workspaces.forget(team)
         await self._store.forget_workspace(PLATFORM, team)
         self._spawn(self._jobs.forget(lambda _sender, chat: chat.startswith(f"{team}/"), PLATFORM))

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
+from yarl import URL
 
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
@@ -173,7 +173,7 @@ class Downloads:
     """
 
     def __init__(self, server: str, max_bytes: int) -> None:
-        self._server = urlsplit(server)
+        self._server = URL(server).origin()
         self._max_bytes = max_bytes
         self._session: aiohttp.ClientSession | None = None
 
@@ -236,11 +236,13 @@ class Downloads:
         return None, bytes(data)
 
     def _is_allowed(self, url: str) -> bool:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if (parts.scheme, parts.netloc) == (self._server.scheme, self._server.netloc):
-            return True
-        return parts.scheme == "https" and parts.port in (None, 443) and host.endswith(HOSTS)
+        try:
+            asked = URL(url)  # as aiohttp reads it: two parsers could see two hosts
+            origin = asked.origin()
+        except ValueError:
+            return False
+        is_slack = asked.scheme == "https" and asked.port == 443 and (asked.host or "").endswith(HOSTS)
+        return asked.user is None and (is_slack or origin == self._server)
 
     def _too_large(self) -> ImageTooLarge:
         return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes // 1_000_000} MB"))
