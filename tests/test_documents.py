@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.__main__ import COMMANDS
+from bot.settings import variables
+
 ROOT = Path(__file__).parent.parent
 
 LINK = re.compile(r"\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)|(?:src|href)=\"([^\"]+)\"")
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|[;&$] *)(?:\w+=\S+ +)*make +(?:\w+=\S+ +)*([a-z][\w-]*)", re.MULTILINE)
 MODULE = re.compile(r"\bpython3? -m +([\w.]+)")
+BOT = re.compile(r"\bpython3? -m +bot +([a-z]\w*)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?")
 MACHINE_PATH = re.compile(r"(?<![\w.~}\]*])/(?:work|root|Users/\w+|home/\w+)/")
 INDEX = re.compile(r"https?://[^\s\"'<>]*(?:/simple\b|/whl\b|pypi|pythonhosted|registry)[^\s\"'<>]*")
@@ -92,6 +96,7 @@ def unknown_commands(name: str, text: str) -> list[str]:
             ours = (ROOT / module.partition(".")[0]).is_dir()
             if not runs and (ours or not find_spec(module.partition(".")[0])):
                 unknown.append(f"{name}: python -m {module}")
+        unknown += [f"{name}: python -m bot {command}" for command in BOT.findall(code) if command not in COMMANDS]
     return unknown
 
 
@@ -108,12 +113,18 @@ def missing_paths(name: str, text: str) -> list[str]:
     ]
 
 
+def unknown_settings(name: str, text: str) -> list[str]:
+    named = re.findall(r"\b(?:FACE2EMOJI|SLACK|TELEGRAM)_[A-Z_]*[A-Z]", text)
+    return [f"{name}: {setting}" for setting in named if setting not in variables().values()]
+
+
 @pytest.mark.parametrize("name", documents())
 def test_document_is_true(name: str) -> None:
     text = texts()[name]
     assert dead_links(name, text) == []
     assert unknown_commands(name, text) == []
     assert missing_paths(name, text) == []
+    assert unknown_settings(name, text) == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,9 @@ def test_document_is_true(name: str) -> None:
         (unknown_commands, "```\n$ CPU=1 make install && make coffee\n```"),
         (unknown_commands, "```\npython -m bot.nowhere\n```"),
         (unknown_commands, "`python3 -m no_such_package`"),
+        (unknown_commands, "`.venv/bin/python -m bot nurse`"),
         (missing_paths, "`inference/nowhere.py`"),
+        (unknown_settings, "`SLACK_BOT_TOKN=xoxb-...`"),
     ],
 )
 def test_an_untrue_document_is_found(check: Callable[[str, str], list[str]], text: str) -> None:
@@ -142,23 +155,19 @@ def test_an_untrue_document_is_found(check: Callable[[str, str], list[str]], tex
         "`make run`, `make test ARGS='-k photo'`, and make sense of it",
         "```sh\nmake run  # we make coffee\n```",
         "```sh\npython -m pytest tests/bot\nmake CPU=1 install\n```",
+        "`python -m bot` and `python -m bot manifest --http https://bot.example.org`",
         "`inference/__init__.py` `image/jpeg` `bot/`",
+        "`SLACK_BOT_TOKEN=xoxb-...` and FACE2EMOJI_PORT",
     ],
 )
 def test_a_true_document_is_left_alone(text: str) -> None:
-    assert dead_links("README.md", text) + unknown_commands("README.md", text) + missing_paths("README.md", text) == []
+    checks = (dead_links, unknown_commands, missing_paths, unknown_settings)
+    assert [problem for check in checks for problem in check("README.md", text)] == []
 
 
-def test_settings_named_are_settings() -> None:
-    sources = [".env.example", *(name for name in texts() if name.endswith(".py"))]
-    known = {setting for name in sources for setting in re.findall(r"FACE2EMOJI_\w+", texts()[name])}
-    named = {
-        (name, setting)
-        for name in [*documents(), "Dockerfile"]
-        for setting in re.findall(r"FACE2EMOJI_[A-Z_]*[A-Z]", texts()[name])
-    }
-    assert {(name, setting) for name, setting in named if setting not in known} == set()
-    assert ("Dockerfile", "FACE2EMOJI_HOST") in named
+def test_settings_in_the_container_file_are_settings() -> None:
+    assert "FACE2EMOJI_HOST" in texts()["Dockerfile"]
+    assert unknown_settings("Dockerfile", texts()["Dockerfile"]) == []
 
 
 def test_no_path_of_a_machine() -> None:
