@@ -39,8 +39,10 @@ from bot.errors import AddressUnavailable, DatabaseUnavailable, PlatformRefused
 from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
 from bot.settings import Settings
+from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, SCOPES
-from bot.slack_workspaces import INSTALL_PATH, OneWorkspace, keys_for, slack_errors
+from bot.slack_oauth import INSTALL_PATH, keys_for
+from bot.slack_workspaces import OneWorkspace
 from bot.store import unavailable
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError, Face2EmojiError, load_emoji_map
@@ -174,25 +176,23 @@ async def _emoji_map(settings: Settings) -> Findings:
 
 async def _database(settings: Settings) -> Findings:
     url = settings.database_url.get_secret_value()
-    if url.startswith("sqlite"):
-        return await asyncio.to_thread(_sqlite, url)
-    return await asyncio.to_thread(_postgresql, url)
+    look = _sqlite if url.startswith("sqlite") else _postgresql
+    try:
+        return await asyncio.to_thread(look, url)
+    except SQLAlchemyError as error:
+        return [Finding("WRONG", "database", unavailable(sa.make_url(url), error).message)]
 
 
 def _sqlite(url: str) -> Findings:
     path = Path(str(sa.make_url(url).database))
     try:
         if path.exists():
-            with _engine(url).connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # wants to write, and then does not
-            at_work = _is_locked(Path(f"{path}.lock"))
-            state = "can be written" + ("; a running bot works on it" if at_work else "")
+            _try_writing(url)
+            state = "can be written" + ("; a running bot works on it" if _is_locked(Path(f"{path}.lock")) else "")
         else:
             with tempfile.TemporaryFile(dir=path.parent):
                 state = "will be made when the bot starts"
         free = shutil.disk_usage(path.parent).free
-    except SQLAlchemyError as error:
-        return [Finding("WRONG", "database", unavailable(sa.make_url(url), error).message)]
     except OSError as error:
         text = DatabaseUnavailable.unreachable.format(place=path, reason=error.strerror)
         return [Finding("WRONG", "database", text)]
@@ -214,13 +214,17 @@ def _is_locked(path: Path) -> bool:
 
 
 def _postgresql(url: str) -> Findings:
+    _try_writing(url)
     place = sa.make_url(url)
-    try:
-        with _engine(url).connect() as connection:
-            connection.exec_driver_sql("CREATE TABLE face2emoji_doctor (tried int)")  # it ends uncommitted
-    except SQLAlchemyError as error:
-        return [Finding("WRONG", "database", unavailable(place, error).message)]
     return [Finding("ok", "database", f"{place.host or 'here'}/{place.database} can be written")]
+
+
+def _try_writing(url: str) -> None:
+    with _engine(url).connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # or its driver would commit at once
+        connection.exec_driver_sql("CREATE TABLE face2emoji_doctor (tried int)")
+        connection.rollback()
 
 
 def _engine(url: str) -> sa.Engine:
@@ -471,11 +475,9 @@ async def _credentials(client_id: str, secret: str, client: AsyncWebClient) -> F
 def _installations(url: str, keys: MultiFernet, page: str) -> Finding:
     about = "Slack workspaces"
     try:
-        engine = _engine(url)
-        with engine.connect() as connection:
-            exists = sa.inspect(connection).has_table(INSTALLATIONS.name)
-            rows = connection.scalars(sa.select(INSTALLATIONS.c.data)).all() if exists else []
-    except SQLAlchemyError:  # what is wrong with the database has a line of its own
+        with _engine(url).connect() as connection:
+            rows = connection.scalars(sa.select(INSTALLATIONS.c.data)).all()
+    except SQLAlchemyError:  # the bot never ran; or the database is broken, which has a line of its own
         rows = []
     unreadable = sum(not _opens(keys, data) for data in rows)
     if unreadable:

@@ -17,10 +17,11 @@ from bot.errors import FileUnavailable, ScopeMissing
 from bot.jobs import PhotoRef, Result, SelfieJob
 from bot.phrases import phrases
 from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
+from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
-from bot.slack_workspaces import Workspace, Workspaces, slack_errors
+from bot.slack_workspaces import Workspace, Workspaces
 from bot.store import Store
 from inference import EmojiMap
 

@@ -31,19 +31,12 @@ from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
+from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
+from bot.slack_oauth import CALLBACK_PATH, INSTALL_PATH
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
-from bot.slack_workspaces import (
-    CALLBACK_PATH,
-    INSTALL_PATH,
-    Authorize,
-    ManyWorkspaces,
-    Workspace,
-    Workspaces,
-    installed_in,
-    slack_errors,
-)
+from bot.slack_workspaces import Authorize, ManyWorkspaces, Workspace, Workspaces, installed_in
 from bot.store import Chat, Store
 from inference import EmojiMap
 

@@ -29,7 +29,7 @@ from bot.errors import AddressUnavailable, PlatformRefused
 from bot.photo_service import Reader
 from bot.settings import Settings
 from bot.slack_manifest import SCOPES
-from bot.slack_workspaces import keys_for
+from bot.slack_oauth import keys_for
 from bot.store import Store, open_database
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError
@@ -165,11 +165,12 @@ async def test_all_is_well(examine: Doctor, telegram_server: TelegramServer, sla
     ]
 
 
-async def test_what_is_not_set_up_is_no_fault(examine: Doctor, tmp_path: Path) -> None:
-    assert await examine()
+async def test_what_is_not_set_up_is_no_fault(examine: Doctor, tmp_path: Path, reader: ObedientReader) -> None:
+    assert await examine(reader.load)
     assert examine.about("Telegram") == ["note not set up; docs/telegram.md shows how"]
     assert examine.about("Slack") == ["note not set up; docs/slack.md shows how"]
     assert entries(tmp_path) == []
+    assert (len(reader.seen), reader.closes) == (1, 1)
 
 
 async def test_a_check_that_breaks_hinders_no_other_and_betrays_nothing(examine: Doctor) -> None:
@@ -414,6 +415,22 @@ async def test_a_proxy_that_leads_elsewhere_is_named(
         assert await examine(public_url=address)
         text = f"{address}/healthz answers; whether the bot is behind it can be seen while the bot runs"
         assert examine.about("public address") == [f"note {text}"]
+
+
+async def test_a_redirection_is_no_way_to_the_bot(examine: Doctor, trusted: Path, serve: Serve) -> None:
+    bot = serve()
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        place = f"http://127.0.0.1:{bot.port}/healthz"
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+    async with server, proxy(trusted, server.sockets[0].getsockname()[1]) as address:
+        assert not await examine(port=bot.port, public_url=address)
+    (line,) = examine.about("public address")
+    assert "does not lead to the bot (status 302)" in line
 
 
 async def test_an_address_that_telegram_and_slack_would_refuse_is_named(

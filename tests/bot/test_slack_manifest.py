@@ -16,7 +16,7 @@ from bot.errors import SettingsError
 from bot.settings import Settings
 from bot.slack_channel import EVENTS_PATH
 from bot.slack_manifest import EVENTS, SCOPES, manifest, manifest_text
-from bot.slack_workspaces import CALLBACK_PATH
+from bot.slack_oauth import CALLBACK_PATH
 
 Json = dict[str, Any]
 SCHEMA = json.loads(Path(__file__).with_name("slack_manifest_schema.json").read_text("utf-8"))
