@@ -287,7 +287,8 @@ async def _public_address(settings: Settings, running: bool) -> Findings:
         return [Finding("warning", about, text)] if is_called else []
     if not url.startswith("https://"):
         text = f"{url} has no https, and nothing else is called by Telegram and Slack. Put a proxy with a certificate "
-        return [Finding("WRONG", about, text + "in front of the bot: docs/telegram.md, Webhook.")]
+        where = "docs/slack.md, HTTP instead of Socket Mode" if is_called else "docs/telegram.md, Webhook"
+        return [Finding("WRONG", about, f"{text}in front of the bot: {where}.")]
     paths = [WEBHOOK_PATH] * bool(settings.telegram_bot_token) + [EVENTS_PATH] * is_called
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
