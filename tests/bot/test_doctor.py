@@ -283,11 +283,12 @@ async def test_a_running_bot_is_no_fault(
     assert examine.about("database") == [f"ok {bot.database} can be written"]
 
 
-async def test_a_database_without_a_place_is_named(examine: Doctor, tmp_path: Path) -> None:
-    nowhere = tmp_path / "none" / "bot.db"
-    assert not await examine(database_url=SecretStr(f"sqlite:///{nowhere}"))
+@pytest.mark.parametrize("folder", ["none", "/proc"], ids=["missing", "not_to_be_written"])
+async def test_a_database_without_a_place_is_named(examine: Doctor, tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "bot.db"
+    assert not await examine(database_url=SecretStr(f"sqlite:///{path}"))
     (line,) = examine.signed("WRONG")
-    assert f"{nowhere} cannot be opened: No such file or directory. Check FACE2EMOJI_DATABASE_URL." in line
+    assert f"The database {path} cannot be opened: No such file or directory. Check FACE2EMOJI_DATABASE_URL." in line
 
 
 async def test_a_file_that_is_no_database_is_named(examine: Doctor, tmp_path: Path) -> None:
