@@ -100,6 +100,7 @@ class Connection:
     app: str
     socket: web.WebSocketResponse
     transport: asyncio.Transport
+    greeted: asyncio.Event = field(default_factory=asyncio.Event)
     is_deaf: bool = False
     is_leaving: bool = False
     # By id: what was sent here, and who waits for its acknowledgement.
@@ -431,6 +432,7 @@ class SlackServer(World):
         answered: asyncio.Future[Any] = self._loop.create_future()
         connection.envelopes[envelope_id] = (attempt, answered)
         try:
+            await asyncio.wait_for(connection.greeted.wait(), self.ack_timeout)
             if not connection.is_deaf:
                 await connection.socket.send_str(json.dumps(envelope))
             answer = await asyncio.wait_for(answered, self.ack_timeout)
@@ -497,19 +499,12 @@ class SlackServer(World):
         if app is None or request.transport is None:
             return web.Response(status=404)
         held = web.WebSocketResponse(autoping=False, autoclose=False)
-        await held.prepare(request)
         connection = Connection(app, held, request.transport)
-        greeting = {
-            "type": "hello",
-            "num_connections": sum(other.app == app for other in self._connections) + 1,
-            "debug_info": {"host": "applink-1", "build_number": 1, "approximate_connection_time": 18060},
-            "connection_info": {"app_id": app},
-        }
-        with suppress(ConnectionError):
-            await held.send_str(json.dumps(greeting))
-            await held.ping(b"Ping from applink-1")
+        # Before the app can know that it is connected.
         self._connections.append(connection)
         try:
+            await held.prepare(request)
+            await self._greet(connection)
             await self._listen(connection)
         finally:
             self._connections.remove(connection)
@@ -517,6 +512,18 @@ class SlackServer(World):
                 if not answered.done():
                     answered.set_exception(ConnectionError())
         return held
+
+    async def _greet(self, connection: Connection) -> None:
+        greeting = {
+            "type": "hello",
+            "num_connections": sum(held.app == connection.app for held in self._connections),
+            "debug_info": {"host": "applink-1", "build_number": 1, "approximate_connection_time": 18060},
+            "connection_info": {"app_id": connection.app},
+        }
+        with suppress(ConnectionError):
+            await connection.socket.send_str(json.dumps(greeting))
+            await connection.socket.ping(b"Ping from applink-1")
+        connection.greeted.set()
 
     async def _listen(self, connection: Connection) -> None:
         while True:
