@@ -40,8 +40,8 @@ from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
 from bot.settings import Settings
 from bot.slack_errors import slack_errors
-from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, SCOPES
-from bot.slack_oauth import INSTALL_PATH, keys_for
+from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
+from bot.slack_oauth import keys_for
 from bot.slack_workspaces import OneWorkspace
 from bot.store import unavailable
 from bot.telegram_channel import WEBHOOK_PATH

@@ -33,7 +33,7 @@ from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
 from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
-from bot.slack_oauth import CALLBACK_PATH, INSTALL_PATH
+from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
 from bot.slack_workspaces import Authorize, ManyWorkspaces, Workspace, Workspaces, installed_in
@@ -42,7 +42,6 @@ from inference import EmojiMap
 
 log = structlog.get_logger(__name__)
 
-EVENTS_PATH = "/slack/events"
 # Slack's requests have some kilobytes; a window's files are links.
 MOST_REQUEST_BYTES = 1_000_000
 # Other kinds of messages are edits, deletions, joins, and what programs post.

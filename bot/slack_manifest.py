@@ -14,7 +14,8 @@ from bot.errors import SettingsError
 from bot.settings import Settings
 
 EVENTS_PATH = "/slack/events"
-REDIRECT_PATH = "/slack/oauth_redirect"
+INSTALL_PATH = "/slack/install"
+CALLBACK_PATH = "/slack/oauth_redirect"
 
 SCOPES: Mapping[str, str] = {
     "app_mentions:read": "See when somebody mentions the bot.",
@@ -113,7 +114,7 @@ def manifest(*, socket_mode: bool, public_url: str | None, many: bool) -> dict[s
             "slash_commands": [command if socket_mode else {**command, "url": f"{public_url}{EVENTS_PATH}"}],
         },
         "oauth_config": {
-            **({"redirect_urls": [f"{public_url}{REDIRECT_PATH}"]} if many else {}),
+            **({"redirect_urls": [f"{public_url}{CALLBACK_PATH}"]} if many else {}),
             "scopes": {"bot": list(SCOPES)},
         },
         "settings": {

@@ -26,11 +26,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.jobs import DATABASE_TROUBLE, Refused, TryAgain
 from bot.slack_errors import SDK_LOG, slack_errors
+from bot.slack_manifest import CALLBACK_PATH, INSTALL_PATH
 
 log = structlog.get_logger(__name__)
 
-INSTALL_PATH = "/slack/install"
-CALLBACK_PATH = "/slack/oauth_redirect"
 # An installation that is begun must be finished in this time.
 STATE_SECONDS = 600
 FAILURES = {

@@ -11,12 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
-from bot import slack_manifest
 from bot.errors import SettingsError
 from bot.settings import Settings
-from bot.slack_channel import EVENTS_PATH
 from bot.slack_manifest import EVENTS, SCOPES, manifest, manifest_text
-from bot.slack_oauth import CALLBACK_PATH
 
 Json = dict[str, Any]
 SCHEMA = json.loads(Path(__file__).with_name("slack_manifest_schema.json").read_text("utf-8"))
@@ -159,10 +156,6 @@ def test_the_manifest_fits_what_is_set_up(settings: Json, socket_mode: bool, man
     assert app["settings"]["org_deploy_enabled"] is many
     assert addresses(app) == [None if socket_mode else f"{HOME}/slack/events"] * 3
     assert app["oauth_config"].get("redirect_urls") == ([f"{HOME}/slack/oauth_redirect"] if many else None)
-
-
-def test_slack_is_sent_where_the_bot_listens() -> None:
-    assert (slack_manifest.EVENTS_PATH, slack_manifest.REDIRECT_PATH) == (EVENTS_PATH, CALLBACK_PATH)
 
 
 def test_a_wish_counts_more_than_what_is_set_up() -> None:

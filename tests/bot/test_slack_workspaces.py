@@ -30,7 +30,8 @@ from bot import slack_workspaces
 from bot.__main__ import listen
 from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
-from bot.slack_oauth import CALLBACK_PATH, FAILURES, INSTALL_PATH, keys_for
+from bot.slack_manifest import CALLBACK_PATH, INSTALL_PATH
+from bot.slack_oauth import FAILURES, keys_for
 from bot.slack_workspaces import KEPT, Authorize, ManyWorkspaces, OneWorkspace, Workspaces
 from bot.store import Chat, Store, open_database
 from tests.bot.databases import NewDatabase
