@@ -339,7 +339,8 @@ class SlackChannel:
             message = body["container"]["message_ts"]
             self._spawn(self._commands.press(ask, message, action["value"]))
         else:
-            self._spawn(self._commands.press_home(ask, action["action_id"]))
+            direct = body["view"].get("private_metadata") or ""
+            self._spawn(self._commands.press_home(replace(ask, channel=direct), action["action_id"]))
 
     # Events
 

@@ -314,19 +314,24 @@ class Commands:
             asked.slack.home_read if is_read else asked.slack.home_unread,
             answers.map_state(changes, asked.phrases),
         ]
-        view = slack_blocks.home(asked.slack, lines, is_read=is_read)
+        view = slack_blocks.home(asked.slack, lines, direct, is_read=is_read)
         await asked.workspace.client.views_publish(user_id=user, view=view)
 
     async def press_home(self, ask: Ask, action: str) -> None:
-        """Carry out a button of the App Home."""
+        """Carry out a button of the App Home.
+
+        Args:
+            ask: who pressed; the channel is the conversation with us.
+            action: which button.
+        """
         if action == slack_blocks.ERASE:
             asked = await self._asked(ask)
-            opened = await asked.workspace.client.chat_postMessage(channel=ask.user, text=asked.slack.forgot_direct)
-            await self.erase(ask.team, ask.user, chat_of(ask.team, opened["channel"]))
+            await self.erase(ask.team, ask.user, ask.chat)
+            await asked.workspace.client.chat_postMessage(channel=ask.user, text=asked.slack.forgot_direct)
         else:
             person = chat_of(ask.team, ask.user)
             await self._store.opt_out(PLATFORM, person, out=action == slack_blocks.STOP_READING)
-        await self.show_home(ask.team, ask.user, "")
+        await self.show_home(ask.team, ask.user, ask.channel)
 
     # Feedback
 
