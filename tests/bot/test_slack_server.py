@@ -470,6 +470,8 @@ async def test_messages_are_posted_and_changed(server: SlackServer, client: Asyn
     assert await error_of(client.chat_update(channel=GENERAL, ts=post["ts"], text="mine")) == "cant_update_message"
     replies = (await client.conversations_replies(channel=GENERAL, ts=post["ts"]))["messages"]
     assert [(message["ts"], message["text"]) for message in replies] == [(post["ts"], ""), (answer["ts"], "cry")]
+    server.delete(post)
+    await client.chat_postMessage(channel=GENERAL, text="too late", thread_ts=post["ts"])
     assert not server.violations
     await client.chat_postMessage(channel=GENERAL, text="grin", thread_ts="1.000001")
     await client.chat_postMessage(channel=GENERAL, text="grin", thread_ts=answer["ts"])
@@ -726,6 +728,8 @@ async def test_who_is_told_what(server: SlackServer, socket: Socket, client: Asy
     server.install(team=TEAM)
     server.uninstall()
     assert {event["type"] for event in await told(count=2)} == {"app_uninstalled", "tokens_revoked"}
+    # Who comes back is in no channel.
+    server.install(team=TEAM)
     server.text()
     await told(count=0)
 
