@@ -443,6 +443,7 @@ def test_an_event_that_has_to_wait_for_the_database_comes_again_and_is_answered_
             delivery = delivery_of(slack, slack.server.photo(HAPPY, dm, user))
             wait_until(lambda: len(delivery.attempts) >= 3)
             assert (delivery.state, slack.server.sent) == ("pending", [])
+        wait_until(lambda: all(attempt.ack is not None for attempt in delivery.attempts), 20)
         slack.settle()
     assert [header_of(sent) for sent in slack.said(dm)] == ["😄"]
 
