@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from bot import answers, slack_blocks
 from bot.answers import Rows
 from bot.errors import FileUnavailable, ScopeMissing
-from bot.jobs import PhotoRef, Result, SelfieJob
+from bot.jobs import PhotoRef, Refused, Result, SelfieJob
 from bot.phrases import phrases
 from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
 from bot.slack_errors import slack_errors
@@ -89,7 +89,9 @@ class SlackAnswers:
         """Return the photos to read; see `bot.jobs.Channel`."""
         workspace = await self._workspace(job)
         with slack_errors():
-            if job.reply == "reaction" and await self._is_left_alone(workspace, job):
+            if (await self._people.find_or_none(workspace, job.sender)).is_bot:
+                raise Refused("asked by a bot")
+            if job.reply == "reaction" and await self._store.opted_out(PLATFORM, chat_of(workspace.team, job.sender)):
                 return ()
             if job.photos and job.photos[0].files == (PROFILE,):
                 return job.photos
@@ -199,7 +201,9 @@ class SlackAnswers:
         client = workspace.client
         try:
             if job.reply == "private" and not channel.startswith(DIRECT):
-                await client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=job.thread, **content)
+                # In a thread Slack shows these only once that has replies, and not to who reads the channel.
+                thread = None if job.thread == job.message else job.thread
+                await client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=thread, **content)
             else:
                 await client.chat_postMessage(channel=channel, thread_ts=job.thread, **content)
         except SlackApiError as error:
@@ -238,12 +242,6 @@ class SlackAnswers:
 
     async def _workspace(self, job: SelfieJob) -> Workspace:
         return await self._workspaces.find(_place(job)[0])
-
-    async def _is_left_alone(self, workspace: Workspace, job: SelfieJob) -> bool:
-        """Tell whether nobody wants a reaction: the poster is a program, or does not want to be read."""
-        if await self._store.opted_out(PLATFORM, chat_of(workspace.team, job.sender)):
-            return True
-        return (await self._people.find_or_none(workspace, job.sender)).is_bot
 
     async def _thread_photos(self, workspace: Workspace, job: SelfieJob, thread: str) -> tuple[PhotoRef, ...]:
         """Return the photos of the post that a thread is about, or else the last ones in it."""

@@ -31,7 +31,7 @@ from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
-from bot.slack_errors import slack_errors
+from bot.slack_errors import SDK_LOG, slack_errors
 from bot.slack_files import Downloads, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
@@ -110,6 +110,7 @@ class SlackChannel:
             name="face2emoji",
             logger=logger,
             process_before_response=True,
+            raise_error_for_unhandled_request=True,  # to `_on_error`, which acknowledges it
             signing_secret=signing_secret,
             client=self._workspaces.client,
             authorize=Authorize(self._workspaces),  # type: ignore[arg-type] # which it is made for
@@ -144,10 +145,9 @@ class SlackChannel:
         self._listening = True
         self._sweeping = asyncio.create_task(self._sweep())
         if self._app_token:
-            self._socket = AsyncSocketModeHandler(self._app, self._app_token, web_client=self._workspaces.client)
-            await self._open_socket(self._socket)
+            await self._open_socket()
             self._heard = time.monotonic()
-            self._watching = asyncio.create_task(self._watch(self._socket))
+            self._watching = asyncio.create_task(self._watch())
         return self._line()
 
     def _line(self) -> str:
@@ -159,7 +159,7 @@ class SlackChannel:
     @property
     def trouble(self) -> str | None:
         """Why no events come in, if so."""
-        if self._socket and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
+        if self._watching and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
             return "The connection to Slack is down; it is being opened again."
         return None
 
@@ -170,8 +170,7 @@ class SlackChannel:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        if self._socket:
-            await self._socket.close_async()  # type: ignore[no-untyped-call]
+        await self._leave_socket()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
 
@@ -180,21 +179,29 @@ class SlackChannel:
         await self._downloads.close()
         await self._workspaces.close()
 
-    async def _open_socket(self, socket: AsyncSocketModeHandler) -> None:
+    async def _open_socket(self) -> None:
         """Open the connection, for as long as it takes to reach Slack."""
+        app_token = self._app_token or ""
+        self._socket = AsyncSocketModeHandler(self._app, app_token, SDK_LOG, self._workspaces.client)
+        client = self._socket.client
         pause = 1.0
-        while socket.client.wss_uri is None:
+        while client.wss_uri is None:
             try:
                 with slack_errors():
-                    answer = await self._workspaces.client.apps_connections_open(app_token=self._app_token or "")
-                socket.client.wss_uri = answer["url"]
+                    answer = await self._workspaces.client.apps_connections_open(app_token=app_token)
+                client.wss_uri = answer["url"]
             except Refused as error:
                 raise PlatformRefused(PlatformRefused.slack_app_refused.format(reason=error.reason)) from error
             except TryAgain as error:
                 log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
                 await asyncio.sleep(max(pause, error.after))
                 pause = min(2 * pause, DEAF_SECONDS)
-        await socket.client.connect()  # type: ignore[no-untyped-call]
+        await client.connect()  # type: ignore[no-untyped-call]
+
+    async def _leave_socket(self) -> None:
+        if self._socket:
+            left, self._socket = self._socket, None
+            await left.close_async()  # type: ignore[no-untyped-call]
 
     async def _sweep(self) -> None:
         """Erase the workspaces that removed us while nobody listened."""
@@ -206,17 +213,18 @@ class SlackChannel:
                 log.warning("slack_sweep", kind=type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _watch(self, socket: AsyncSocketModeHandler) -> None:
-        """Notice a dead connection. The library mends most; one that stays dead is opened anew from here."""
+    async def _watch(self) -> None:
+        """Notice a dead connection. The library mends most; one that stays dead is left behind for a new one."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                if await socket.client.is_connected():
+                if self._socket and await self._socket.client.is_connected():
                     self._heard = time.monotonic()
                 elif time.monotonic() - self._heard > DEAF_SECONDS:
-                    log.warning("slack_connection_dead", opening="again")
+                    log.warning("slack_connection_dead", opening="a new one")
+                    await self._leave_socket()
                     async with asyncio.timeout(DEAF_SECONDS):
-                        await socket.client.connect_to_new_endpoint(force=True)
+                        await self._open_socket()
             except Exception as error:
                 log.warning("slack_connection", kind=type(error).__name__)
 
@@ -261,9 +269,9 @@ class SlackChannel:
         """Not acknowledge what could not be stored; let go what is strange, because it would come again for ever."""
         kind = str(body.get("type") or "command")
         if isinstance(error, (*DATABASE_TROUBLE, TryAgain)):
-            log.error("event_not_stored", event=kind, kind=type(error).__name__)
+            log.error("event_not_stored", request=kind, kind=type(error).__name__)
             return BoltResponse(status=503)
-        log.warning("event_not_understood", event=kind, kind=type(error).__name__)
+        log.warning("event_not_understood", request=kind, kind=type(error).__name__)
         return BoltResponse(status=200)
 
     async def _on_event(self, context: AsyncBoltContext, event: dict[str, Any]) -> None:
@@ -354,8 +362,8 @@ class SlackChannel:
         if event.get("channel_type") == "im":
             if photos:
                 await self._jobs.submit(self._job(team, event, photos, thread=event.get("thread_ts")))
-            else:
-                self._spawn(self._explain_photo(team, user, channel))
+            elif self._commands.is_first(chat_of(team, channel), event["ts"]):
+                self._spawn(self._explain_photo(team, user, channel, event.get("thread_ts")))
         elif photos:
             self._posted.is_last(team, channel, user, photos)
             if await self._is_mention(team, event):
@@ -390,7 +398,9 @@ class SlackChannel:
     async def _joined(self, team: str, event: Body) -> None:
         """Tell whoever brought us into a channel how to switch us on, and nobody else."""
         workspace = await self._workspaces.find(team)
-        if event["user"] == workspace.bot_user and (inviter := event.get("inviter")):
+        inviter, channel = event.get("inviter"), event["channel"]
+        is_new = self._commands.is_first(chat_of(team, channel), str(event.get("event_ts")))
+        if event["user"] == workspace.bot_user and inviter and is_new:
             self._spawn(self._tell(workspace, event["channel"], inviter, "invited"))
 
     async def _tell(self, workspace: Workspace, channel: str, user: str, phrase: str) -> None:
@@ -398,11 +408,12 @@ class SlackChannel:
         text: str = getattr(slack_phrases(person.language), phrase)
         await workspace.client.chat_postEphemeral(channel=channel, user=user, text=text)
 
-    async def _explain_photo(self, team: str, user: str, channel: str) -> None:
+    async def _explain_photo(self, team: str, user: str, channel: str, thread: str | None) -> None:
         workspace = await self._workspaces.find(team)
         person = await self._people.find_or_none(workspace, user)
         if not person.is_bot:
-            await workspace.client.chat_postMessage(channel=channel, text=phrases(person.language).not_a_photo)
+            text = phrases(person.language).not_a_photo
+            await workspace.client.chat_postMessage(channel=channel, thread_ts=thread, text=text)
 
     async def _removed(self, team: str) -> None:
         """Erase everything of a workspace that removed us, unless it has installed us again since."""

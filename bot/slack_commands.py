@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -16,6 +18,8 @@ from bot import answers, slack_blocks
 from bot.jobs import Jobs, PhotoRef, SelfieJob
 from bot.photo_service import PhotoService
 from bot.phrases import Phrases, phrases
+from bot.slack_errors import SDK_LOG
+from bot.slack_files import seconds_asked
 from bot.slack_people import People, Person
 from bot.slack_phrases import SlackPhrases, slack_phrases
 from bot.slack_workspaces import Workspace, Workspaces
@@ -31,6 +35,8 @@ PROFILE = "profile"
 NOT_INVITED = ("not_in_channel", "channel_not_found", "user_not_in_channel")
 NEEDED_TO_REACT = ("reactions:write", "files:read")
 PRESSES_REMEMBERED = 2000
+# Seconds between the tries to bring a command's answer to Slack.
+ANSWER_PAUSES = (0.5, 1.0, 2.0)
 
 Body = Mapping[str, Any]
 
@@ -137,7 +143,7 @@ class Commands:
         self._emoji_map = emoji_map
         self._service = service
         self._retention = retention
-        self._pressed: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._done: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._actions: dict[str, Callable[[_Asked], Awaitable[str]]] = {
             "on": self._on,
             "off": self._off,
@@ -224,7 +230,7 @@ class Commands:
         await self._store.save_chat(PLATFORM, asked.chat, replace(before, auto=auto))
         try:
             await self._show_switch(asked, auto=auto)
-        except SlackApiError:
+        except Exception:
             if auto:  # nobody is read where it could not be said
                 await self._store.save_chat(PLATFORM, asked.chat, before)
             raise
@@ -351,26 +357,38 @@ class Commands:
             await self.tell(ask, asked.slack.failed)
             return
         if press.counts:
-            if not self._is_first(ask.chat, message):
+            if not self.is_first(ask.chat, message):
                 return
             for given, corrected in press.counts:
                 await self._store.count(given, corrected, press.model)
         blocks = slack_blocks.answer(large, text, press.rows, notice=press.notice)
         await self._respond(ask.url, {"replace_original": True, "text": f"{large}\n{text}", "blocks": blocks})
 
-    def _is_first(self, *message: str) -> bool:
-        """Remember that a message's feedback was counted; False when it was before."""
-        if message in self._pressed:
+    def is_first(self, *message: str) -> bool:
+        """Remember that a message was dealt with; False when it was before."""
+        if message in self._done:
             return False
-        self._pressed[message] = None
-        while len(self._pressed) > PRESSES_REMEMBERED:
-            self._pressed.popitem(last=False)
+        self._done[message] = None
+        while len(self._done) > PRESSES_REMEMBERED:
+            self._done.popitem(last=False)
         return True
 
     async def _respond(self, url: str, body: dict[str, Any]) -> None:
-        response = await AsyncWebhookClient(url).send_dict(body)
-        if response.status_code != 200:
-            log.warning("response_refused", status=response.status_code)
+        client = AsyncWebhookClient(url, logger=SDK_LOG, retry_handlers=[])
+        for pause in (*ANSWER_PAUSES, None):
+            try:
+                response = await client.send_dict(body)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                reason, after, passes = type(error).__name__, 0.0, True
+            else:
+                if response.status_code == 200:
+                    return
+                reason, after = str(response.status_code), seconds_asked(response.headers)
+                passes = response.status_code == 429 or response.status_code >= 500
+            if pause is None or not passes:
+                log.warning("response_refused", reason=reason)
+                return
+            await asyncio.sleep(max(pause, after))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

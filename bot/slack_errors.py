@@ -13,6 +13,7 @@ from bot.jobs import Refused, TryAgain
 
 # Slack's words for troubles that pass.
 PASSING = (
+    "external_channel_migrating",
     "fatal_error",
     "internal_error",
     "rate_limited",
