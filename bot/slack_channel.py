@@ -20,7 +20,8 @@ from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
-from starlette.requests import Request
+from slack_sdk.signature import SignatureVerifier
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -96,6 +97,7 @@ class SlackChannel:
             workspaces, self._people, self._posted, self._downloads, store, emoji_map, max_bytes=max_bytes
         )
         """Takes the jobs."""
+        self._verifier = SignatureVerifier(signing_secret) if signing_secret else None
         self._app = self._bolt(signing_secret or "")
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening = False
@@ -112,6 +114,7 @@ class SlackChannel:
             process_before_response=True,
             raise_error_for_unhandled_request=True,  # to `_on_error`, which acknowledges it
             signing_secret=signing_secret,
+            request_verification_enabled=False,  # `events` has looked, before anything is parsed
             client=self._workspaces.client,
             authorize=Authorize(self._workspaces),  # type: ignore[arg-type] # which it is made for
             oauth_flow=self._workspaces.oauth if isinstance(self._workspaces, ManyWorkspaces) else None,
@@ -243,15 +246,29 @@ class SlackChannel:
         if not self._listening:
             return PlainTextResponse("not yet", 503)
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_REQUEST_BYTES:
-                return PlainTextResponse("too long", 413)
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_REQUEST_BYTES:
+                    return PlainTextResponse("too long", 413)
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to see it but the metrics
+        if not self._is_signed(bytes(body), request):
+            return PlainTextResponse("This is no request of Slack's.", 401)
         try:
             asked = to_async_bolt_request(request, bytes(body))
-        except (ValueError, RecursionError):
-            return PlainTextResponse("This is no request of Slack's.", 400)
-        return to_starlette_response(await self._app.async_dispatch(asked))
+            return to_starlette_response(await self._app.async_dispatch(asked))
+        except Exception as error:  # Bolt stumbles over what is strange
+            return to_starlette_response(await self._on_error(error, {}))
+
+    def _is_signed(self, body: bytes, request: Request) -> bool:
+        try:
+            return bool(self._verifier and self._verifier.is_valid_request(body, request.headers))
+        except (
+            ValueError,
+            TypeError,
+        ):  # a time that is no number, a signature that is not ASCII, a body that is no text
+            return False
 
     async def install(self, request: Request) -> Response:
         """Show the page that installs us in a workspace."""
