@@ -116,6 +116,7 @@ class SelfieJob:
         platform: name of the channel.
         event: unique among the events of that platform, the same when it is delivered again.
         chat: where to answer.
+        settings: the chat whose settings apply, where it is another one.
         message: what to answer.
         sender: who posted it; empty where nobody did (a channel).
         posted: when, in seconds since 1970.
@@ -137,6 +138,7 @@ class SelfieJob:
     reply: Reply = "message"
     photos: tuple[PhotoRef, ...] = ()
     album: bool = False
+    settings: str | None = None
 
     @property
     def id(self) -> str:
@@ -226,7 +228,7 @@ class PostReader:
         Raises:
             TryAgain, Refused: the platform's side; TryAgain also while we are busy.
         """
-        changes = (await self._store.chat(job.platform, job.chat)).changes
+        changes = (await self._store.chat(job.platform, job.settings or job.chat)).changes
         emoji_map = self._emoji_map.changed(changes) if changes else None
         try:
             photos = await channel.photos(job)

@@ -96,8 +96,7 @@ class SlackAnswers:
             if job.photos and job.photos[0].files == (PROFILE,):
                 return job.photos
             if job.photos:
-                found = [await self._posted.find(workspace, photo.files[0].partition("/")[0]) for photo in job.photos]
-                return tuple(photo.reference for photo in found if photo)
+                return await self._pictures(workspace, job.photos)
             try:
                 return await (
                     self._thread_photos(workspace, job, job.thread)
@@ -255,7 +254,9 @@ class SlackAnswers:
         channel = _place(job)[1]
         last = self._posted.last(workspace.team, channel)
         if last and await self._may_read(workspace, job, last.poster):
-            return last.photos
+            photos = await self._pictures(workspace, last.photos)
+            if photos:
+                return photos
         answer = await workspace.client.conversations_history(channel=channel, limit=LOOKED_THROUGH)
         return await self._first_photos(workspace, job, answer["messages"], "no_photo_last")
 
@@ -264,11 +265,16 @@ class SlackAnswers:
     ) -> tuple[PhotoRef, ...]:
         """Return the photos of the first post that has some, and whose poster wants to be read."""
         for post in posts:
-            if photos := self._posted.of_post(workspace.team, post):
+            if photos := await self._pictures(workspace, self._posted.of_post(workspace.team, post)):
                 if await self._may_read(workspace, job, post.get("user", "")):
                     return photos
                 nothing = "opted_out"
         raise Unanswerable(nothing)
+
+    async def _pictures(self, workspace: Workspace, photos: Sequence[PhotoRef]) -> tuple[PhotoRef, ...]:
+        """Return those that are pictures, which of files that were only named just Slack knows."""
+        found = [await self._posted.find(workspace, photo.files[0].partition("/")[0]) for photo in photos]
+        return tuple(photo.reference for photo in found if photo)
 
     async def _may_read(self, workspace: Workspace, job: SelfieJob, poster: str) -> bool:
         """Say whether the photos of a post may be read for whoever asks: one's own always."""

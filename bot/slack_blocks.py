@@ -121,13 +121,12 @@ def photo_window(phrases: SlackPhrases, channel: str) -> Block:
     }
 
 
-def home(phrases: SlackPhrases, settings: Sequence[str], direct: str, *, is_read: bool) -> Block:
+def home(phrases: SlackPhrases, settings: Sequence[str], *, is_read: bool) -> Block:
     """Return a person's App Home.
 
     Args:
         phrases: the reader's language.
         settings: lines about this person's settings.
-        direct: id of the conversation with us, which a press of a button brings back.
         is_read: photos that this person posts in channels are read.
     """
     action, label = (STOP_READING, phrases.home_stop) if is_read else (RESUME_READING, phrases.home_resume)
@@ -140,7 +139,6 @@ def home(phrases: SlackPhrases, settings: Sequence[str], direct: str, *, is_read
     erase = {"action_id": ERASE, "text": _plain(phrases.home_erase), "style": "danger", "confirm": confirm}
     return {
         "type": "home",
-        "private_metadata": direct,
         "blocks": [
             {"type": "header", "text": _plain(phrases.home_title)},
             {"type": "section", "text": _plain(phrases.home_text)},

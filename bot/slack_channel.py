@@ -33,7 +33,7 @@ from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
 from bot.slack_errors import SDK_LOG, slack_errors
-from bot.slack_files import Downloads, PostedPhotos
+from bot.slack_files import Downloads, LastPhotos, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
@@ -299,12 +299,13 @@ class SlackChannel:
             case "app_mention":
                 await self._mentioned(team, event)
             case "app_home_opened" if event.get("tab", "home") == "home":
-                self._spawn(self._commands.show_home(team, event["user"], event.get("channel", "")))
+                self._spawn(self._commands.show_home(team, event["user"]))
             case "member_joined_channel":
                 await self._joined(team, event)
             case "member_left_channel":
                 if event["user"] == (await self._workspaces.find(team)).bot_user:
                     await self._store.save_chat(PLATFORM, chat_of(team, event["channel"]), Chat())
+                    self._posted.is_gone(team, event["channel"])
             case "app_uninstalled":
                 await self._removed(team)
             case "tokens_revoked" if event.get("tokens", {}).get("bot"):
@@ -364,14 +365,15 @@ class SlackChannel:
             message = body["container"]["message_ts"]
             self._spawn(self._commands.press(ask, message, action["value"]))
         else:
-            direct = body["view"].get("private_metadata") or ""
-            self._spawn(self._commands.press_home(replace(ask, channel=direct), action["action_id"]))
+            self._spawn(self._commands.press_home(ask, action["action_id"]))
 
     # Events
 
     async def _message(self, team: str, event: Body) -> None:
         """Answer a post: in a direct message always, in a channel if that is switched on."""
         user = event.get("user")
+        if changed := event.get("previous_message"):
+            self._posted.is_gone(team, event["channel"], changed["ts"])
         if event.get("subtype") not in POSTS or event.get("bot_id") or event.get("hidden") or not user:
             return
         channel = event["channel"]
@@ -382,7 +384,7 @@ class SlackChannel:
             elif self._commands.is_first(chat_of(team, channel), event["ts"]):
                 self._spawn(self._explain_photo(team, user, channel, event.get("thread_ts")))
         elif photos:
-            self._posted.is_last(team, channel, user, photos)
+            self._posted.is_last(team, channel, LastPhotos(user, event["ts"], photos))
             if await self._is_mention(team, event):
                 await self._mentioned(team, event)
             if (await self._store.chat(PLATFORM, chat_of(team, channel))).auto:
@@ -410,6 +412,7 @@ class SlackChannel:
             posted=float(event["ts"]),
             thread=thread,
             photos=tuple(photos),
+            settings=chat_of(team, event["user"]) if event.get("channel_type") == "im" else None,
         )
 
     async def _joined(self, team: str, event: Body) -> None:

@@ -93,6 +93,11 @@ class Ask:
         return chat_of(self.team, self.channel or self.user)
 
     @property
+    def settings(self) -> str:
+        """The chat whose settings apply: in a conversation of two the user."""
+        return chat_of(self.team, self.user) if self.is_direct else self.chat
+
+    @property
     def is_direct(self) -> bool:
         """True in a conversation of two."""
         return self.channel.startswith("D") or not self.channel
@@ -108,6 +113,7 @@ class Ask:
             posted=time.time(),
             reply="message" if share or not self.channel else "private",
             photos=tuple(photos),
+            settings=self.settings,
         )
 
 
@@ -176,7 +182,7 @@ class Commands:
     async def open_window(self, ask: Ask) -> None:
         """Ask for photos."""
         asked = await self._asked(ask)
-        window = slack_blocks.photo_window(asked.slack, ask.channel)
+        window = slack_blocks.photo_window(asked.slack, "" if ask.is_direct else ask.channel)
         await asked.workspace.client.views_open(trigger_id=ask.trigger, view=window)
 
     async def tell(self, ask: Ask, text: str) -> None:
@@ -242,20 +248,20 @@ class Commands:
         await asked.workspace.client.chat_postMessage(channel=asked.channel, text=text)
 
     async def _status(self, asked: _Asked) -> str:
-        chat = await self._store.chat(PLATFORM, asked.chat)
+        chat = await self._store.chat(PLATFORM, asked.settings)
         lines = [] if asked.is_direct else [asked.slack.status_on if chat.auto else asked.slack.status_off]
         lines += [answers.map_state(chat.changes, asked.phrases)]
         lines += [asked.phrases.model_version.format(model=self._service.model)]
         return "\n\n".join(lines)
 
     async def _map(self, asked: _Asked) -> str:
-        chat = await self._store.chat(PLATFORM, asked.chat)
+        chat = await self._store.chat(PLATFORM, asked.settings)
         if not asked.words:
             return answers.map_list(self._emoji_map.changed(chat.changes), asked.phrases, asked.slack.map_usage)
         if not (asked.is_direct or asked.person.is_member):
             return asked.slack.members_only
         if asked.words[0].lower() == "reset":
-            await self._store.save_chat(PLATFORM, asked.chat, replace(chat, changes={}))
+            await self._store.save_chat(PLATFORM, asked.settings, replace(chat, changes={}))
             return asked.phrases.map_reset
         change = answers.map_change(asked.words, chat.changes, self._emoji_map, asked.phrases)
         names = asked.phrases.expressions
@@ -264,7 +270,7 @@ class Commands:
             return sentence.format(expressions=", ".join(names.values()))
         if change.emoji.is_custom and not await self._has_emoji(asked.workspace, change.emoji.slack):
             return asked.slack.unknown_emoji.format(name=change.emoji.character)
-        await self._store.save_chat(PLATFORM, asked.chat, replace(chat, changes=change.changes))
+        await self._store.save_chat(PLATFORM, asked.settings, replace(chat, changes=change.changes))
         return asked.phrases.map_done.format(expression=names[change.expression], emoji=change.emoji.character)
 
     async def _has_emoji(self, workspace: Workspace, name: str) -> bool:
@@ -272,7 +278,7 @@ class Commands:
 
     async def _forget(self, asked: _Asked) -> str:
         if asked.is_direct:
-            await self.erase(asked.team, asked.user, asked.chat)
+            await self.erase(asked.team, asked.user)
             return asked.slack.forgot_direct
         here, everything = asked.chat, asked.person.is_member
         if everything:
@@ -283,15 +289,9 @@ class Commands:
         await self._jobs.forget(lambda sender, chat: chat == here and (everything or sender == asked.user), PLATFORM)
         return asked.slack.forgot_channel if everything else asked.slack.forgot_member
 
-    async def erase(self, team: str, user: str, direct: str) -> None:
-        """Erase what is kept of a person, but for the wish not to be read.
-
-        Args:
-            team: the workspace.
-            user: the person.
-            direct: the conversation with us, as `chat_of` names it.
-        """
-        await self._store.save_chat(PLATFORM, direct, Chat())
+    async def erase(self, team: str, user: str) -> None:
+        """Erase what is kept of a person, but for the wish not to be read."""
+        await self._store.save_chat(PLATFORM, chat_of(team, user), Chat())
         await self._jobs.forget(lambda sender, chat: sender == user and chat.startswith(f"{team}/"), PLATFORM)
 
     def _refused(self, error: SlackApiError, asked: _Asked) -> str:
@@ -305,39 +305,27 @@ class Commands:
 
     # App Home
 
-    async def show_home(self, team: str, user: str, direct: str) -> None:
-        """Show a person's App Home.
-
-        Args:
-            team: the workspace.
-            user: the person.
-            direct: id of the conversation with us; empty when it is not known.
-        """
-        asked = await self._asked(Ask(team, user, direct))
+    async def show_home(self, team: str, user: str) -> None:
+        """Show a person's App Home."""
+        asked = await self._asked(Ask(team, user))
         is_read = not await self._store.opted_out(PLATFORM, chat_of(team, user))
-        changes = (await self._store.chat(PLATFORM, asked.chat)).changes
+        changes = (await self._store.chat(PLATFORM, asked.settings)).changes
         lines = [
             asked.slack.home_read if is_read else asked.slack.home_unread,
             answers.map_state(changes, asked.phrases),
         ]
-        view = slack_blocks.home(asked.slack, lines, direct, is_read=is_read)
+        view = slack_blocks.home(asked.slack, lines, is_read=is_read)
         await asked.workspace.client.views_publish(user_id=user, view=view)
 
     async def press_home(self, ask: Ask, action: str) -> None:
-        """Carry out a button of the App Home.
-
-        Args:
-            ask: who pressed; the channel is the conversation with us.
-            action: which button.
-        """
+        """Carry out a button of the App Home."""
         if action == slack_blocks.ERASE:
-            asked = await self._asked(ask)
-            await self.erase(ask.team, ask.user, ask.chat)
-            await asked.workspace.client.chat_postMessage(channel=ask.user, text=asked.slack.forgot_direct)
+            await self.erase(ask.team, ask.user)
+            await self.explain(ask, "forgot_direct")
         else:
             person = chat_of(ask.team, ask.user)
             await self._store.opt_out(PLATFORM, person, out=action == slack_blocks.STOP_READING)
-        await self.show_home(ask.team, ask.user, ask.channel)
+        await self.show_home(ask.team, ask.user)
 
     # Feedback
 
@@ -356,9 +344,9 @@ class Commands:
         except ValueError:  # of a release long ago
             await self.tell(ask, asked.slack.failed)
             return
+        if (ask.chat, message) in self._done or (press.counts and not self.is_first(ask.chat, message)):
+            return
         if press.counts:
-            if not self.is_first(ask.chat, message):
-                return
             for given, corrected in press.counts:
                 await self._store.count(given, corrected, press.model)
         blocks = slack_blocks.answer(large, text, press.rows, notice=press.notice)

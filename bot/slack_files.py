@@ -91,9 +91,10 @@ def _rendition(file: File) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class LastPhotos:
-    """The last photos of a channel, and who posted them."""
+    """The last photos of a channel, and whose post, sent when, they are."""
 
     poster: str
+    ts: str
     photos: tuple[PhotoRef, ...]
 
 
@@ -149,9 +150,15 @@ class PostedPhotos:
                 self._remember(self._photos, (workspace.team, file_id), photo)
         return photo
 
-    def is_last(self, team: str, channel: str, poster: str, photos: tuple[PhotoRef, ...]) -> None:
+    def is_last(self, team: str, channel: str, photos: LastPhotos) -> None:
         """Remember a channel's last photos, because Slack limits how often apps may look through a channel."""
-        self._remember(self._last, (team, channel), LastPhotos(poster, photos))
+        self._remember(self._last, (team, channel), photos)
+
+    def is_gone(self, team: str, channel: str, ts: str | None = None) -> None:
+        """Remember them no more: their post was deleted or edited; without `ts` whatever it is."""
+        last = self._last.get((team, channel))
+        if last and ts in (None, last.ts):
+            del self._last[team, channel]
 
     def last(self, team: str, channel: str) -> LastPhotos | None:
         """Return a channel's last photos, if they are remembered."""
