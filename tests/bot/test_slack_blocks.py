@@ -152,7 +152,7 @@ def test_the_window_is_what_slack_takes(language: SlackPhrases, channel: str) ->
 
 
 def home(language: SlackPhrases, *, is_read: bool) -> dict[str, Any]:
-    return slack_blocks.home(language, ["One line.", "Another one."], "D1", is_read=is_read)
+    return slack_blocks.home(language, ["One line.", "Another one."], is_read=is_read)
 
 
 @every_language
