@@ -151,6 +151,10 @@ def integrations_post(slack: SlackBot, channel: str) -> None:
     slack.server.photo(HAPPY, channel, ROBOT, subtype="bot_message")
 
 
+def post_through_an_app(slack: SlackBot, channel: str) -> None:
+    slack.server.photo(HAPPY, channel, bot_id="B0OTHER01")
+
+
 def bot_in_disguise(slack: SlackBot, channel: str) -> None:
     slack.server.photo(HAPPY, channel, slack.person(is_bot=True))
 
@@ -181,6 +185,7 @@ def new_picture(slack: SlackBot, channel: str) -> None:
         bots_post,
         own_post,
         integrations_post,
+        post_through_an_app,
         bot_in_disguise,
         hidden_post,
         edited_post,
@@ -389,6 +394,15 @@ def test_a_mention_with_several_photos_gets_a_list(slack: SlackBot) -> None:
     assert words_of(sent) == f"1. 😄 Happy, 92%\n2. {ENGLISH.short_no_face}\n3. 😢 Sad, 90%"
 
 
+def test_who_asks_about_a_post_of_several_photos_gets_the_list_of_them_all(slack: SlackBot) -> None:
+    channel = slack.channel(auto=True)
+    message = slack.post([b"sad:60", HAPPY], channel)
+    assert (slack.reacted(message), slack.said(channel)) == (["smile"], [])
+    slack.server.mention("and the other one?", channel, thread_ts=message["ts"])
+    sent = said_once(slack, channel)
+    assert (sent.thread_ts, words_of(sent)) == (message["ts"], "1. 😞 Sad, 60%\n2. 😄 Happy, 92%")
+
+
 def test_a_mention_without_a_photo_is_explained_to_the_asker_alone(slack: SlackBot) -> None:
     ada, channel = slack.person(locale="de-DE"), slack.channel()
     slack.server.mention("hello", channel, ada)
@@ -417,7 +431,14 @@ def test_a_mention_where_it_is_on_gets_a_reaction_and_an_answer(slack: SlackBot)
 
 @pytest.mark.parametrize("data", [HAPPY, ()])
 @pytest.mark.parametrize(
-    ("user", "fields"), [(ROBOT, {}), (BOT_USER, {}), (ROBOT, {"subtype": "bot_message"}), ("", {})]
+    ("user", "fields"),
+    [
+        (ROBOT, {}),
+        (BOT_USER, {}),
+        (ROBOT, {"subtype": "bot_message"}),
+        (ADA, {"bot_id": "B0OTHER01"}),
+        ("", {}),
+    ],
 )
 def test_bots_are_not_answered(slack: SlackBot, user: str, fields: Json, data: bytes) -> None:
     channel = slack.channel()
@@ -630,7 +651,12 @@ def shortcut(slack: SlackBot, channel: str) -> Delivery:
     return slack.server.shortcut("read_message", message)
 
 
-@pytest.mark.parametrize("make", [photo_event, mention_event, last_command, shortcut])
+def window(slack: SlackBot, channel: str) -> Delivery:
+    slack.settle(slack.server.command("/face2emoji", "", channel))
+    return slack.server.submit_view(slack.wait_for_view(ADA), {}, [HAPPY])
+
+
+@pytest.mark.parametrize("make", [photo_event, mention_event, last_command, shortcut, window])
 def test_what_is_acknowledged_is_stored(slack: SlackBot, make: Callable[[SlackBot, str], Delivery]) -> None:
     channel = slack.channel(auto=True, members=[ADA])
     with locked(slack):
@@ -814,12 +840,13 @@ def test_what_is_strange_is_acknowledged_and_changes_nothing(
     assert not slack.traces(SECRET)
 
 
-def test_acknowledgements_are_quick(slack: SlackBot) -> None:
+def test_forty_photos_at_once_are_acknowledged_quickly_and_get_a_reaction_each(slack: SlackBot) -> None:
     channel = slack.channel(auto=True)
-    for _ in range(5):
-        slack.post(HAPPY, channel)
-    assert len(slack.server.acks) == 5
-    assert max(slack.server.acks) < 1
+    photos = [slack.server.photo(photo, channel) for photo in (HAPPY, SAD) * 20]
+    slack.settle()
+    assert [slack.reacted(message) for message in photos] == [["smile"], ["cry"]] * 20
+    assert len(slack.server.acks) == 40
+    assert max(slack.server.acks) < 3
     assert slack.server.failed == []
 
 

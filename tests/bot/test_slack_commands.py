@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -296,6 +296,14 @@ def test_last_reads_the_channels_last_photo(slack: SlackBot, is_remembered: bool
     assert len(slack.server.calls_of("conversations.history")) == (0 if is_remembered else 1)
 
 
+def test_last_works_in_direct_messages_too(slack: SlackBot) -> None:
+    ada = slack.person()
+    direct = slack.server.dm(ada)
+    slack.post(HAPPY, direct, ada)
+    slack.server.text("again?", direct, ada, deliver=False)
+    check_answer(run(slack, "last", direct, ada), direct, None)
+
+
 def pdf(slack: SlackBot) -> Json:
     return slack.server.file(b"%PDF", name="plan.pdf", mimetype="application/pdf")
 
@@ -358,8 +366,7 @@ def test_last_forgets_a_channel_that_it_was_taken_out_of(slack: SlackBot) -> Non
 @pytest.mark.parametrize("is_remembered", [True, False])
 def test_last_passes_over_who_does_not_want_to_be_read(slack: SlackBot, is_remembered: bool) -> None:
     shy, ada = slack.person(), slack.person()
-    slack.settle(slack.server.press(home_of(slack, shy), "stop_reading", shy))
-    wait_for_home(slack, shy, 2)
+    stop_reading(slack, shy)
     channel = slack.channel(members=[ada, shy])
     slack.server.photo(HAPPY, channel, deliver=is_remembered)
     slack.server.photo(SAD, channel, shy, deliver=is_remembered)
@@ -508,8 +515,7 @@ def test_a_message_without_a_photo_is_explained(slack: SlackBot) -> None:
 
 def test_who_does_not_want_to_be_read_is_not_read_for_others(slack: SlackBot) -> None:
     shy, ada = slack.person(), slack.person()
-    slack.settle(slack.server.press(home_of(slack, shy), "stop_reading", shy))
-    wait_for_home(slack, shy, 2)
+    stop_reading(slack, shy)
     channel = slack.channel(members=[shy, ada])
     message = slack.server.photo(HAPPY, channel, shy)
     slack.settle(slack.server.shortcut("read_message", message, ada))
@@ -728,24 +734,32 @@ def test_forged_and_very_old_buttons_are_answered_and_count_nothing(slack: Slack
 # App Home
 
 
+def homes(slack: SlackBot, user: str) -> list[Viewed]:
+    return [viewed for viewed in slack.server.views if viewed.user == user]
+
+
 def home_of(slack: SlackBot, user: str) -> Viewed:
-    slack.settle(slack.server.open_home(user))
-    return wait_for_home(slack, user)
-
-
-def wait_for_home(slack: SlackBot, user: str, number: int = 1) -> Viewed:
-    """Wait until somebody was shown so many homes."""
-    wait_until(lambda: len([viewed for viewed in slack.server.views if viewed.user == user]) >= number)
-    home = slack.wait_for_view(user)
-    assert home.view["type"] == "home"
-    return home
+    """Open somebody's home."""
+    return next_home(slack, user, lambda: slack.server.open_home(user))
 
 
 def press_home(slack: SlackBot, user: str, action: str) -> Viewed:
     """Press a button of the home; the new one."""
-    before = len([viewed for viewed in slack.server.views if viewed.user == user])
-    slack.settle(slack.server.press(slack.wait_for_view(user), action, user))
-    return wait_for_home(slack, user, before + 1)
+    return next_home(slack, user, lambda: slack.server.press(homes(slack, user)[-1], action, user))
+
+
+def next_home(slack: SlackBot, user: str, act: Callable[[], Delivery]) -> Viewed:
+    before = len(homes(slack, user))
+    slack.settle(act())
+    wait_until(lambda: len(homes(slack, user)) > before)
+    (home,) = homes(slack, user)[before:]
+    assert home.view["type"] == "home"
+    return home
+
+
+def stop_reading(slack: SlackBot, user: str) -> None:
+    home_of(slack, user)
+    press_home(slack, user, "stop_reading")
 
 
 def lines_of(home: Viewed) -> list[str]:
@@ -769,7 +783,7 @@ def test_other_tabs_show_nothing(slack: SlackBot) -> None:
     ada = slack.person()
     slack.settle(slack.server.open_home(ada, tab="messages"))
     home_of(slack, ada)
-    assert len([viewed for viewed in slack.server.views if viewed.user == ada]) == 1
+    assert len(homes(slack, ada)) == 1
 
 
 def test_one_can_stop_being_read_in_channels_and_resume(slack: SlackBot) -> None:
@@ -802,8 +816,7 @@ def test_erase_leaves_the_wish_not_to_be_read_and_nothing_else(slack: SlackBot) 
     for user in (ada, other):
         slack.post(HAPPY, channel, user)
     reply(slack, "map happy :tada:", direct, ada)
-    home_of(slack, ada)
-    press_home(slack, ada, "stop_reading")
+    stop_reading(slack, ada)
     home = press_home(slack, ada, "erase")
     assert lines_of(home)[-1] == f"{SLACK.home_unread}\n\n{ENGLISH.map_unchanged}"
     assert slack.said(direct)[-1].text == SLACK.forgot_direct
