@@ -298,9 +298,9 @@ def test_slack_may_be_away_for_a_while(slack: SlackBot) -> None:
 
 def test_one_photo_s_trouble_keeps_no_other_waiting(slack: SlackBot) -> None:
     slow, quick = slack.channel(auto=True), slack.channel(auto=True)
-    slack.server.fail("reactions.add", delay=3, when={"channel": slow})
+    slack.server.fail("reactions.add", delay=1.5, when={"channel": slow})
     late, early = slack.server.photo(HAPPY, slow), slack.server.photo(SAD, quick)
-    wait_until(lambda: slack.reacted(early) == ["cry"], 1.5)
+    wait_until(lambda: slack.reacted(early) == ["cry"], 1)
     assert slack.reacted(late) == []
     slack.settle()
     assert slack.reacted(late) == ["smile"]
@@ -464,7 +464,7 @@ def test_a_late_acknowledgement_is_no_second_answer(slack: SlackBot) -> None:
 def test_a_command_that_could_not_be_stored_is_not_acknowledged(slack: SlackBot) -> None:
     """Slack tells who asked that it did not work; it does not try again."""
     channel = slack.channel()
-    with without_table(slack, "workflow_status"):
+    with patience(slack, 0.5), without_table(slack, "workflow_status"):
         delivery = slack.server.command("/face2emoji", "last", channel)
         wait_until(lambda: delivery.state != "pending", 20)
     assert (delivery.state, slack.server.sent) == ("failed", [])
