@@ -21,6 +21,7 @@ from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
+from bot.slack_responses import Responses
 from bot.slack_workspaces import Workspace, Workspaces
 from bot.store import Store
 from inference import EmojiMap
@@ -58,6 +59,7 @@ class SlackAnswers:
         people: tells who somebody is.
         posted: knows the photos of recent posts.
         downloads: fetches files.
+        responses: where the answers to commands may go.
         store: knows who does not want to be read.
         emoji_map: the map that no channel has changed.
         max_bytes: the most one photo may have.
@@ -71,6 +73,7 @@ class SlackAnswers:
         people: People,
         posted: PostedPhotos,
         downloads: Downloads,
+        responses: Responses,
         store: Store,
         emoji_map: EmojiMap,
         *,
@@ -80,6 +83,7 @@ class SlackAnswers:
         self._people = people
         self._posted = posted
         self._downloads = downloads
+        self._responses = responses
         self._store = store
         self._emoji_map = emoji_map
         self._limit = f"{max_bytes // 1_000_000} MB"
@@ -200,6 +204,8 @@ class SlackAnswers:
         client = workspace.client
         try:
             if job.reply == "private" and not channel.startswith(DIRECT):
+                if await self._responses.give(job, content):
+                    return
                 # In a thread Slack shows these only once that has replies, and not to who reads the channel.
                 thread = None if job.thread == job.message else job.thread
                 await client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=thread, **content)
@@ -208,7 +214,8 @@ class SlackAnswers:
         except SlackApiError as error:
             if error.response.get("error") not in NOT_INVITED or channel == job.sender:
                 raise
-            await client.chat_postMessage(channel=job.sender, **content)
+            if not await self._responses.give(job, content):  # such as a conversation of others
+                await client.chat_postMessage(channel=job.sender, **content)
 
     async def _is_answered(self, workspace: Workspace, job: SelfieJob) -> bool:
         """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell."""

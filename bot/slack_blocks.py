@@ -74,12 +74,13 @@ def pressed(value: str) -> tuple[str, str, str]:
     return data, large, text
 
 
-def photo_window(phrases: SlackPhrases, channel: str) -> Block:
+def photo_window(phrases: SlackPhrases, channel: str, url: str = "") -> Block:
     """Return the window that asks for photos.
 
     Args:
         phrases: the reader's language.
-        channel: where the window was opened; empty when it was nowhere.
+        channel: where everybody could be shown the answer; empty when that is nowhere.
+        url: where Slack takes the answer to the command that opens the window.
     """
     blocks: list[Block] = [
         {
@@ -113,7 +114,7 @@ def photo_window(phrases: SlackPhrases, channel: str) -> Block:
     return {
         "type": "modal",
         "callback_id": PHOTO_WINDOW,
-        "private_metadata": channel,
+        "private_metadata": f"{channel} {url}",
         "title": _plain(phrases.modal_title),
         "submit": _plain(phrases.modal_submit),
         "close": _plain(phrases.modal_cancel),

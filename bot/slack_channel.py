@@ -37,6 +37,7 @@ from bot.slack_files import Downloads, LastPhotos, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
+from bot.slack_responses import Responses
 from bot.slack_workspaces import Authorize, ManyWorkspaces, Workspace, Workspaces, installed_in
 from bot.store import Chat, Store
 from inference import EmojiMap
@@ -91,10 +92,18 @@ class SlackChannel:
         self._store = store
         self._people = People()
         self._posted = PostedPhotos(max_bytes)
+        self._responses = Responses()
         self._downloads = Downloads(server, max_bytes)
         self._commands = Commands(workspaces, self._people, jobs, store, emoji_map, service, retention=retention)
         self.answers = SlackAnswers(
-            workspaces, self._people, self._posted, self._downloads, store, emoji_map, max_bytes=max_bytes
+            workspaces,
+            self._people,
+            self._posted,
+            self._downloads,
+            self._responses,
+            store,
+            emoji_map,
+            max_bytes=max_bytes,
         )
         """Takes the jobs."""
         self._verifier = SignatureVerifier(signing_secret) if signing_secret else None
@@ -315,9 +324,9 @@ class SlackChannel:
         ask = replace(Ask.of_command(body), team=installed_in(context))
         match ask.text.lower().split():
             case ["me"]:
-                await self._jobs.submit(ask.job(f"me-{ask.trigger}", [PhotoRef("photo", (PROFILE,))]))
+                await self._submit(ask, ask.job(f"me-{ask.trigger}", [PhotoRef("photo", (PROFILE,))]))
             case ["last"]:
-                await self._jobs.submit(ask.job(f"last-{ask.trigger}"))
+                await self._submit(ask, ask.job(f"last-{ask.trigger}"))
             case _:
                 self._spawn(self._commands.run(ask))
         await ack()
@@ -340,12 +349,17 @@ class SlackChannel:
             self._spawn(self._commands.explain(ask, "opted_out"))
         else:
             job = ask.job(f"asked-{ask.trigger}", photos)
-            await self._jobs.submit(replace(job, message=message["ts"], thread=message.get("thread_ts")))
+            await self._submit(ask, replace(job, message=message["ts"], thread=message.get("thread_ts")))
+
+    async def _submit(self, ask: Ask, job: SelfieJob) -> None:
+        self._responses.remember(job, ask.url)
+        await self._jobs.submit(job)
 
     async def _on_view(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
         """Take the photos of our window."""
         view = body["view"]
-        ask = replace(Ask.of_interaction(body, installed_in(context)), channel=view.get("private_metadata") or "")
+        channel, _, url = view["private_metadata"].partition(" ")
+        ask = replace(Ask.of_interaction(body, installed_in(context)), channel=channel, url=url)
         values = view["state"]["values"]
         photos = self._posted.of_post(ask.team, values[slack_blocks.PHOTO_INPUT][slack_blocks.PHOTO_FILES])
         if not photos:
@@ -354,7 +368,7 @@ class SlackChannel:
             await ack(response_action="errors", errors={slack_blocks.PHOTO_INPUT: problem})
             return
         shared = values.get(slack_blocks.SHARE_INPUT, {}).get(slack_blocks.SHARE_OPTIONS, {}).get("selected_options")
-        await self._jobs.submit(ask.job(f"window-{view['id']}", photos, share=bool(shared)))
+        await self._submit(ask, ask.job(f"window-{view['id']}", photos, share=bool(shared)))
         await ack()
 
     async def _on_action(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:

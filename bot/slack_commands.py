@@ -9,19 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot import answers, slack_blocks
-from bot.jobs import Jobs, PhotoRef, SelfieJob
+from bot.jobs import Jobs, PhotoRef, SelfieJob, TryAgain
 from bot.photo_service import PhotoService
 from bot.phrases import Phrases, phrases
-from bot.slack_errors import SDK_LOG
-from bot.slack_files import seconds_asked
 from bot.slack_people import People, Person
 from bot.slack_phrases import SlackPhrases, slack_phrases
+from bot.slack_responses import respond
 from bot.slack_workspaces import Workspace, Workspaces
 from bot.store import Chat, Store
 from inference import EmojiMap
@@ -35,6 +32,15 @@ PROFILE = "profile"
 NOT_INVITED = ("not_in_channel", "channel_not_found", "user_not_in_channel")
 NEEDED_TO_REACT = ("reactions:write", "files:read")
 PRESSES_REMEMBERED = 2000
+MOST_WORD = 30
+# Slack's words for a channel that we are in, and may not write in.
+NO_WRITING = (
+    "is_archived",
+    "restricted_action",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+)
 # Seconds between the tries to bring a command's answer to Slack.
 ANSWER_PAUSES = (0.5, 1.0, 2.0)
 
@@ -111,7 +117,7 @@ class Ask:
             message="",
             sender=self.user,
             posted=time.time(),
-            reply="message" if share or not self.channel else "private",
+            reply="message" if share or not (self.channel or self.url) else "private",
             photos=tuple(photos),
             settings=self.settings,
         )
@@ -127,7 +133,6 @@ class Commands:
         store: channels' settings, people's wishes and feedback counts.
         emoji_map: the map that channels may change for themselves.
         service: knows the version of the weights.
-        server: address of the Slack server.
         retention: seconds for which a finished job is remembered.
     """
 
@@ -164,17 +169,18 @@ class Commands:
 
     async def run(self, ask: Ask) -> None:
         """Carry out a slash command whose answer is no job's."""
-        first, *rest = ask.text.split() or [""]
-        if not first:
+        words = ask.text.split()
+        if not words:
             await self.open_window(ask)
             return
-        asked = await self._asked(ask, rest)
+        asked = await self._asked(ask, words)
+        action = self._actions.get(words[0].lower(), self._unknown)
         try:
-            text = await self._actions.get(first.lower(), self._help)(asked)
+            text = await action(asked)
         except SlackApiError as error:
             text = self._refused(error, asked)
         except Exception as error:
-            log.error("command_failed", command=first[:20], kind=type(error).__name__)
+            log.error("command_failed", command=action.__name__, kind=type(error).__name__)
             text = asked.slack.failed
         if text:
             await self.tell(ask, text)
@@ -182,7 +188,7 @@ class Commands:
     async def open_window(self, ask: Ask) -> None:
         """Ask for photos."""
         asked = await self._asked(ask)
-        window = slack_blocks.photo_window(asked.slack, "" if ask.is_direct else ask.channel)
+        window = slack_blocks.photo_window(asked.slack, "" if ask.is_direct else ask.channel, ask.url)
         await asked.workspace.client.views_open(trigger_id=ask.trigger, view=window)
 
     async def tell(self, ask: Ask, text: str) -> None:
@@ -205,6 +211,10 @@ class Commands:
         workspace = await self._workspaces.find(ask.team)
         person = await self._people.find_or_none(workspace, ask.user)
         return _Asked(**asdict(ask), words=tuple(words), workspace=workspace, person=person)
+
+    async def _unknown(self, asked: _Asked) -> str:
+        unknown = asked.slack.unknown_command.format(word=asked.words[0][:MOST_WORD])
+        return f"{unknown}\n\n{await self._help(asked)}"
 
     async def _help(self, asked: _Asked) -> str:
         return asked.slack.help.format(bot=asked.bot)
@@ -256,14 +266,15 @@ class Commands:
 
     async def _map(self, asked: _Asked) -> str:
         chat = await self._store.chat(PLATFORM, asked.settings)
-        if not asked.words:
+        words = asked.words[1:]
+        if not words:
             return answers.map_list(self._emoji_map.changed(chat.changes), asked.phrases, asked.slack.map_usage)
         if not (asked.is_direct or asked.person.is_member):
             return asked.slack.members_only
-        if asked.words[0].lower() == "reset":
+        if words[0].lower() == "reset":
             await self._store.save_chat(PLATFORM, asked.settings, replace(chat, changes={}))
             return asked.phrases.map_reset
-        change = answers.map_change(asked.words, chat.changes, self._emoji_map, asked.phrases)
+        change = answers.map_change(words, chat.changes, self._emoji_map, asked.phrases)
         names = asked.phrases.expressions
         if change.problem:
             sentence: str = getattr(asked.slack, change.problem)
@@ -298,6 +309,8 @@ class Commands:
         code = error.response.get("error")
         if code in NOT_INVITED:
             return asked.slack.not_invited.format(bot=asked.bot)
+        if code in NO_WRITING:
+            return asked.slack.cannot_write
         if code == "missing_scope":
             return asked.slack.missing_scope.format(scope=error.response.get("needed", ""))
         log.warning("command_refused", reason=code)
@@ -362,21 +375,15 @@ class Commands:
         return True
 
     async def _respond(self, url: str, body: dict[str, Any]) -> None:
-        client = AsyncWebhookClient(url, logger=SDK_LOG, retry_handlers=[])
         for pause in (*ANSWER_PAUSES, None):
             try:
-                response = await client.send_dict(body)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                reason, after, passes = type(error).__name__, 0.0, True
-            else:
-                if response.status_code == 200:
-                    return
-                reason, after = str(response.status_code), seconds_asked(response.headers)
-                passes = response.status_code == 429 or response.status_code >= 500
-            if pause is None or not passes:
-                log.warning("response_refused", reason=reason)
+                if not await respond(url, body):
+                    log.warning("response_refused")
                 return
-            await asyncio.sleep(max(pause, after))
+            except TryAgain as error:
+                if pause is None:
+                    raise
+                await asyncio.sleep(max(pause, error.after))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,11 +24,9 @@ File = Mapping[str, Any]
 
 PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 # The widths of the renditions that Slack makes; the longer side has so many pixels.
-RENDITIONS = (480, 720, 800, 960, 1024)
-# A rendition whose short side has this many pixels holds a selfie's face in full.
+RENDITIONS = (720, 800, 960, 1024)
+# A rendition whose long side has this many pixels holds a selfie's face in full; where it does not, all is read.
 SELFIE_SIDE = 640
-# Below so many bytes the picture itself is fetched and read as fast as a rendition.
-SMALL_BYTES = 300_000
 HOSTS = (".slack.com", ".slack-edge.com", ".slack-files.com")
 # Slack's words for a file that is not there (any more).
 GONE = ("file_not_found", "file_deleted")
@@ -73,10 +71,10 @@ def photo_of(file: File, max_bytes: int) -> Photo | None:
         return None
     if mime == "image/gif":
         return Photo(file["id"], "gif", {"original": url})
-    size = int(file.get("size") or 0)
     urls = {"original": url}
-    if size > SMALL_BYTES and (rendition := _rendition(file)):
-        urls = {rendition: file[rendition], **({} if size > max_bytes else urls)}
+    if rendition := _rendition(file):
+        is_too_large = int(file.get("size") or 0) > max_bytes
+        urls = {rendition: file[rendition], **({} if is_too_large else urls)}
     return Photo(file["id"], "photo", urls)
 
 
@@ -84,7 +82,7 @@ def _rendition(file: File) -> str | None:
     """Return the smallest rendition that holds a selfie's face."""
     for width in RENDITIONS:
         name = f"thumb_{width}"
-        if file.get(name) and min(int(file.get(f"{name}_{side}") or 0) for side in "wh") >= SELFIE_SIDE:
+        if file.get(name) and max(int(file.get(f"{name}_{side}") or 0) for side in "wh") >= SELFIE_SIDE:
             return name
     return None
 

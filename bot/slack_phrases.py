@@ -19,6 +19,7 @@ class SlackPhrases:
     Attributes:
         language: its two-letter ISO code.
         help: {bot} is a mention of the bot; likewise in `not_invited`.
+        unknown_command: {word} is what was typed; the help follows.
         privacy: {hours} is how long a message that was answered is remembered.
         invited: shown to whoever brought the bot into a channel.
         auto_on: shown to the whole channel; {user} is a mention of who switched it on.
@@ -45,6 +46,7 @@ class SlackPhrases:
     language: str
 
     help: str
+    unknown_command: str
     privacy: str
     invited: str
 
@@ -54,6 +56,7 @@ class SlackPhrases:
     status_off: str
     channels_only: str
     not_invited: str
+    cannot_write: str
     members_only: str
 
     missing_scope: str
@@ -125,6 +128,7 @@ ENGLISH = SlackPhrases(
         "/face2emoji forget – erase what I keep\n\n"
         "I read faces, not minds: I name the expression a face shows, and sometimes I'm wrong."
     ),
+    unknown_command="I don't know the command {word}.",
     privacy=(
         "Your photos are read in memory within seconds and never stored.\n\n"
         "What I keep:\n"
@@ -163,6 +167,7 @@ ENGLISH = SlackPhrases(
     ),
     channels_only="/face2emoji on is for channels. In a direct message I answer every photo anyway.",
     not_invited="I'm not in this channel yet. Type /invite {bot} first.",
+    cannot_write="I can't write in this channel, so I can't be switched on here.",
     members_only="Guests and people of other workspaces can't change that.",
     missing_scope=(
         "I can't do that, because the permission {scope} is missing. Whoever installed me has to reinstall the app."
@@ -251,6 +256,7 @@ GERMAN = SlackPhrases(
         "Ich lese Gesichter, keine Gedanken: Ich nenne den Ausdruck, den ein Gesicht zeigt, und manchmal liege ich "
         "falsch."
     ),
+    unknown_command="Den Befehl {word} kenne ich nicht.",
     privacy=(
         "Deine Fotos werden innerhalb von Sekunden im Arbeitsspeicher gelesen und nie gespeichert.\n\n"
         "Was ich mir merke:\n"
@@ -292,6 +298,7 @@ GERMAN = SlackPhrases(
     ),
     channels_only="/face2emoji on ist für Channels. In einer Direktnachricht antworte ich sowieso auf jedes Foto.",
     not_invited="Ich bin noch nicht in diesem Channel. Gib zuerst /invite {bot} ein.",
+    cannot_write="Ich darf in diesem Channel nicht schreiben, deshalb kann man mich hier nicht einschalten.",
     members_only="Gäste und Leute aus anderen Workspaces können das nicht ändern.",
     missing_scope=(
         "Das kann ich nicht, denn die Berechtigung {scope} fehlt. Wer mich installiert hat, muss die App neu "
@@ -385,6 +392,7 @@ SPANISH = SlackPhrases(
         "/face2emoji forget – borrar lo que guardo\n\n"
         "Leo caras, no pensamientos: digo qué expresión muestra una cara, y a veces me equivoco."
     ),
+    unknown_command="No conozco el comando {word}.",
     privacy=(
         "Tus fotos se leen en la memoria en unos segundos y nunca se guardan.\n\n"
         "Lo que guardo:\n"
@@ -423,6 +431,7 @@ SPANISH = SlackPhrases(
     ),
     channels_only="/face2emoji on es para canales. Por mensaje directo ya respondo a todas las fotos.",
     not_invited="Todavía no estoy en este canal. Escribe primero /invite {bot}",
+    cannot_write="No puedo escribir en este canal, así que aquí no se me puede activar.",
     members_only="Los invitados y las personas de otros espacios de trabajo no pueden cambiar eso.",
     missing_scope=(
         "No puedo hacerlo, porque falta el permiso {scope}. Quien me instaló tiene que volver a instalar la aplicación."
@@ -511,6 +520,7 @@ KOREAN = SlackPhrases(
         "/face2emoji forget – 보관 중인 내용 지우기\n\n"
         "저는 마음이 아니라 얼굴을 읽어요. 얼굴에 보이는 표정을 말할 뿐이고, 가끔 틀리기도 해요."
     ),
+    unknown_command="{word} 명령은 제가 모르는 명령이에요.",
     privacy=(
         "사진은 메모리에서 몇 초 안에 읽고, 절대 저장하지 않아요.\n\n"
         "제가 보관하는 것:\n"
@@ -544,6 +554,7 @@ KOREAN = SlackPhrases(
     status_off=("자동 반응이 꺼져 있어요. 여기에서는 누가 부탁한 사진만 읽어요. /face2emoji on 명령으로 켤 수 있어요."),
     channels_only="/face2emoji on 명령은 채널에서 써요. 다이렉트 메시지에서는 언제나 모든 사진에 답해요.",
     not_invited="제가 아직 이 채널에 없어요. 먼저 /invite {bot} 명령을 보내 주세요.",
+    cannot_write="이 채널에는 글을 쓸 수 없어서 여기에서는 켤 수 없어요.",
     members_only="게스트와 다른 워크스페이스의 사람은 바꿀 수 없어요.",
     missing_scope="{scope} 권한이 없어서 할 수 없어요. 저를 설치한 분이 앱을 다시 설치해야 해요.",
     installer_scope=(

@@ -140,9 +140,10 @@ def questions(rows: Rows, spoken: phrases.Phrases) -> list[tuple[Rows, str]]:
 @every_language
 @pytest.mark.parametrize("channel", ["C0123456789", ""])
 def test_the_window_is_what_slack_takes(language: SlackPhrases, channel: str) -> None:
-    view = slack_blocks.photo_window(language, channel)
+    view = slack_blocks.photo_window(language, channel, "https://hooks.slack.com/commands/1/2")
     assert list(problems_of_view(view)) == []
-    assert (view["callback_id"], view["private_metadata"]) == ("photo", channel)
+    assert view["callback_id"] == "photo"
+    assert view["private_metadata"] == f"{channel} https://hooks.slack.com/commands/1/2"
     assert view["title"]["text"] == language.modal_title
     files, *boxes = [element for _, element in find_elements(view["blocks"])]
     assert (files["type"], files["action_id"], files["max_files"]) == ("file_input", "files", 10)

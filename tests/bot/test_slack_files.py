@@ -30,7 +30,7 @@ from bot import slack_files
 from bot.errors import FileUnavailable, ScopeMissing
 from bot.jobs import TryAgain
 from bot.phrases import ENGLISH
-from bot.slack_files import SMALL_BYTES, Downloads
+from bot.slack_files import Downloads
 from bot.slack_phrases import ENGLISH as SLACK_ENGLISH
 from inference import ImageTooLarge
 from tests.bot.running_bot import HAPPY
@@ -430,21 +430,19 @@ def picture(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-LARGE = SMALL_BYTES + 1
+LARGE = 2 << 20
 OVER_THE_LIMIT = 21 << 20
 
 
 @pytest.mark.parametrize(
     ("size", "claims", "fetched"),
     [
-        ((2000, 1500), LARGE, ["thumb_960"]),
-        ((1500, 2000), LARGE, ["thumb_960"]),
-        ((1000, 1000), LARGE, ["thumb_720"]),
-        ((2000, 1250), LARGE, ["thumb_1024"]),
-        ((3000, 1000), LARGE, ["original"]),  # of no rendition the short side is long enough
-        ((2000, 1500), SMALL_BYTES, ["original"]),
-        ((3000, 1000), OVER_THE_LIMIT, ["original"]),
-        ((2000, 1500), OVER_THE_LIMIT, ["thumb_960"]),
+        ((2000, 1500), LARGE, ["thumb_720"]),
+        ((1500, 2000), LARGE, ["thumb_720"]),
+        ((800, 600), LARGE, ["thumb_720"]),
+        ((720, 540), LARGE, ["original"]),  # of which Slack makes smaller ones only
+        ((2000, 1500), OVER_THE_LIMIT, ["thumb_720"]),
+        ((720, 540), OVER_THE_LIMIT, ["original"]),
     ],
 )
 def test_the_smallest_rendition_that_holds_a_face_is_read(
@@ -456,12 +454,12 @@ def test_the_smallest_rendition_that_holds_a_face_is_read(
 @pytest.mark.parametrize(
     ("seen", "claims", "fetched"),
     [
-        (b"happy:92:95", LARGE, ["thumb_960", "original"]),  # a face so small may have more to show
-        (b"happy:92 sad:90", LARGE, ["thumb_960", "original"]),
-        (b"nobody", LARGE, ["thumb_960", "original"]),
-        (b"happy:92:96", LARGE, ["thumb_960"]),
-        (b"happy:92 sad:90", OVER_THE_LIMIT, ["thumb_960"]),
-        (b"nobody", OVER_THE_LIMIT, ["thumb_960"]),
+        (b"happy:92:95", LARGE, ["thumb_720", "original"]),  # a face so small may have more to show
+        (b"happy:92 sad:90", LARGE, ["thumb_720", "original"]),
+        (b"nobody", LARGE, ["thumb_720", "original"]),
+        (b"happy:92:96", LARGE, ["thumb_720"]),
+        (b"happy:92 sad:90", OVER_THE_LIMIT, ["thumb_720"]),
+        (b"nobody", OVER_THE_LIMIT, ["thumb_720"]),
     ],
 )
 def test_the_original_is_read_when_the_rendition_does_not_show_enough(
@@ -473,11 +471,10 @@ def test_the_original_is_read_when_the_rendition_does_not_show_enough(
 @pytest.mark.parametrize(
     ("kind", "claims", "fetched"),
     [
-        ("image/heic", LARGE, ["thumb_960"]),
-        ("image/heic", SMALL_BYTES, ["original"]),
+        ("image/heic", LARGE, ["thumb_720"]),
         ("image/gif", LARGE, ["original"]),
         ("image/gif", OVER_THE_LIMIT, ["original"]),
-        ("image/png", LARGE, ["thumb_960"]),
+        ("image/png", LARGE, ["thumb_720"]),
     ],
 )
 def test_what_kind_of_picture_it_is_counts(slack: SlackBot, kind: str, claims: int, fetched: list[str]) -> None:
