@@ -221,7 +221,7 @@ def test_an_event_of_a_workspace_that_has_us_not_is_confirmed_and_dropped(slack:
 
 
 def test_a_command_is_confirmed_without_words_and_a_window_with_its_problem(slack: SlackBot) -> None:
-    channel = slack.channel()
+    channel = slack.channel(members=[ADA])
     command = slack.server.command("/face2emoji", "", channel)
     viewed = slack.wait_for_view(ADA)
     assert (command.state, command.answer) == ("acknowledged", "")
@@ -232,7 +232,7 @@ def test_a_command_is_confirmed_without_words_and_a_window_with_its_problem(slac
     right = slack.server.submit_view(viewed, files=[SAD])
     slack.settle()
     assert right.answer == ""
-    assert [(sent.channel, header_of(sent)) for sent in slack.server.sent] == [(slack.server.dm(ADA), "😢")]
+    assert [(sent.ephemeral_to, header_of(sent)) for sent in slack.said(channel)] == [(ADA, "😢")]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])

@@ -54,6 +54,15 @@ def shared_slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]
             yield bot
 
 
+@pytest.fixture
+def slack(shared_slack: SlackBot) -> Iterator[SlackBot]:
+    """The shared bot; the only thing that Slack may find strange is an acknowledgement by the next connection."""
+    shared_slack.server.forget_records()
+    yield shared_slack
+    shared_slack.server.heal()
+    assert [violation for violation in shared_slack.server.violations if violation.method != "socket"] == []
+
+
 def readiness(slack: SlackBot) -> tuple[int, str]:
     response = slack.http.get("/readyz")
     return response.status_code, "" if response.status_code == 200 else response.json()["error"]["message"]
@@ -173,6 +182,21 @@ def test_acknowledgements_wait_for_a_slow_database_and_are_not_lost(slack: Slack
     slack.server.configure(ack_timeout=0.5)
     assert sorted(header_of(sent) for sent in slack.said(dm)) == ["😄"] * 5 + ["😢"] * 5
     assert [len(delivery.attempts) for delivery in deliveries] == [1] * 10
+
+
+def test_an_event_whose_connection_ends_before_it_is_stored_is_answered_once(slack: SlackBot) -> None:
+    user = slack.person()
+    dm = slack.server.dm(user)
+    with closing(sqlite3.connect(slack.database, timeout=30)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        slack.server.photo(HAPPY, dm, user)
+        delivery = slack.server.deliveries[-1]
+        slack.server.disconnect()
+        wait_until(lambda: slack.server.sockets == 1, 2)
+        wait_until(lambda: len(delivery.attempts) >= 2)
+        database.rollback()
+    slack.settle()
+    assert [header_of(sent) for sent in slack.said(dm)] == ["😄"]
 
 
 def test_nothing_is_taken_over_http(slack: SlackBot) -> None:

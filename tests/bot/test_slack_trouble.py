@@ -178,9 +178,10 @@ def test_a_missing_permission_to_react_is_logged_once_and_told_to_no_channel(sla
 
 
 def test_a_direct_message_is_answered_once_whatever_happens_on_the_way(slack: SlackBot) -> None:
-    """All at once. An answer that Slack takes without a word of it is not here: nobody could know."""
+    """All at once, also where Slack takes an answer and the word of that is lost."""
     answers = []
-    for trouble in PASSING:
+    troubles = [*PASSING, {"cut": "after"}]
+    for trouble in troubles:
         user, dm = direct(slack)
         slack.server.fail("chat.postMessage", when={"channel": dm}, **trouble)
         slack.server.photo(HAPPY, dm, user)
@@ -188,7 +189,7 @@ def test_a_direct_message_is_answered_once_whatever_happens_on_the_way(slack: Sl
     slack.settle()
     for dm, trouble in answers:
         assert [(header_of(sent), words_of(sent)) for sent in slack.said(dm)] == [("😄", DETAILS)], trouble
-    assert len(slack.reader.seen) == len(PASSING)  # and nothing is read again to say it again
+    assert len(slack.reader.seen) == len(troubles)  # and nothing is read again to say it again
     refused, again = calls(slack, "chat.postMessage", channel=answers[0][0])
     assert again.clock - refused.clock >= 1
 
@@ -202,6 +203,13 @@ def test_an_answer_that_slack_does_not_take_is_given_up(slack: SlackBot, error: 
     assert ended(slack, "refused") == before + 1
 
 
+@pytest.fixture
+def used_up(slack: SlackBot) -> None:
+    """The addresses at which commands are answered, as they are after half an hour or five answers."""
+    slack.server.fail("response_url", "used_url", status=404, times=None)
+
+
+@pytest.mark.usefixtures("used_up")
 @pytest.mark.parametrize("error", ["not_in_channel", "channel_not_found", "user_not_in_channel"])
 def test_a_private_answer_goes_to_direct_messages_where_the_bot_is_no_member(slack: SlackBot, error: str) -> None:
     user, dm = direct(slack)
@@ -212,6 +220,7 @@ def test_a_private_answer_goes_to_direct_messages_where_the_bot_is_no_member(sla
     assert [(sent.channel, header_of(sent), sent.ephemeral_to) for sent in slack.server.sent] == [(dm, "😄", None)]
 
 
+@pytest.mark.usefixtures("used_up")
 def test_a_channel_without_the_bot_hears_nothing_of_a_private_answer(slack: SlackBot) -> None:
     user, dm = direct(slack)
     message = slack.server.photo(HAPPY, RANDOM)
@@ -219,6 +228,7 @@ def test_a_channel_without_the_bot_hears_nothing_of_a_private_answer(slack: Slac
     assert [(sent.channel, header_of(sent)) for sent in slack.server.sent] == [(dm, "😄")]
 
 
+@pytest.mark.usefixtures("used_up")
 def test_a_private_answer_comes_once_whatever_happens_on_the_way(slack: SlackBot) -> None:
     answers = []
     for trouble in PASSING:
@@ -230,6 +240,17 @@ def test_a_private_answer_comes_once_whatever_happens_on_the_way(slack: SlackBot
     slack.settle()
     for channel, trouble in answers:
         assert [(sent.ephemeral_to, header_of(sent)) for sent in slack.said(channel)] == [(ADA, "😄")], trouble
+
+
+def test_an_answer_to_a_shortcut_comes_once_whatever_happens_on_the_way(slack: SlackBot) -> None:
+    channels = [slack.channel() for _ in PASSING]
+    for trouble in PASSING[:1] + PASSING[5:]:
+        slack.server.fail("response_url", **trouble)
+    for channel in channels:
+        slack.server.shortcut("read_message", slack.server.photo(HAPPY, channel))
+    slack.settle()
+    for channel in channels:
+        assert [(sent.via, header_of(sent)) for sent in slack.said(channel)] == [("response_url", "😄")]
 
 
 def test_a_photo_that_is_looked_for_is_found_whatever_happens_on_the_way(slack: SlackBot) -> None:
