@@ -148,7 +148,7 @@ class Chats:
             self._platforms.append(_telegram(settings, self._jobs, store, emoji_map, service))
         if settings.slack:
             self._platforms.append(_slack(settings, self._jobs, store, emoji_map, service))
-        self._started = False
+        self._jobs.claim()  # before anybody is told that we are ready
 
     def routes(self) -> list[Route]:
         """Return what the platforms want to reach on the web server."""
@@ -167,7 +167,6 @@ class Chats:
         """
         await asyncio.gather(*(platform.connect() for platform in self._platforms))
         await self._jobs.start()
-        self._started = True
 
     async def listen(self, announce: Callable[[str], None]) -> None:
         """Begin to take events.
@@ -181,8 +180,7 @@ class Chats:
     async def close(self) -> None:
         """Take nothing more, finish what is at work, hang up."""
         await asyncio.gather(*(platform.close() for platform in self._platforms))
-        if self._started:
-            await self._jobs.stop()
+        await self._jobs.stop()
         await asyncio.gather(*(platform.disconnect() for platform in self._platforms))
 
 

@@ -286,7 +286,7 @@ async def _public_address(settings: Settings, running: bool) -> Findings:
         text = f"FACE2EMOJI_PUBLIC_URL is not set, so nobody knows whether Slack reaches the bot's {EVENTS_PATH}."
         return [Finding("warning", about, text)] if is_called else []
     if not url.startswith("https://"):
-        text = f"{url} has no https, and nothing else is called by Telegram and Slack. Put a proxy with a certificate "
+        text = f"{url} has no https, and Telegram and Slack call no other addresses. Put a proxy with a certificate "
         where = "docs/slack.md, HTTP instead of Socket Mode" if is_called else "docs/telegram.md, Webhook"
         return [Finding("WRONG", about, f"{text}in front of the bot: {where}.")]
     paths = [WEBHOOK_PATH] * bool(settings.telegram_bot_token) + [EVENTS_PATH] * is_called

@@ -136,8 +136,7 @@ class PlatformRefused(SettingsError):
 
     code = "platform_refused"
     unreachable = (
-        "Telegram cannot be reached. Check the connection of this machine, and TELEGRAM_BASE_URL if it is set; "
-        "the bot goes on trying."
+        "Telegram cannot be reached. Check the connection of this machine, and TELEGRAM_BASE_URL if it is set."
     )
     webhook = "Telegram does not take the address {url}: {reason}. Check FACE2EMOJI_PUBLIC_URL."
     conflict = (
@@ -149,8 +148,7 @@ class PlatformRefused(SettingsError):
         "a token that was revoked stays refused."
     )
     slack_unreachable = (
-        "Slack cannot be reached. Check the connection of this machine, and SLACK_BASE_URL if it is set; "
-        "the bot goes on trying."
+        "Slack cannot be reached. Check the connection of this machine, and SLACK_BASE_URL if it is set."
     )
     slack_bot_refused = (
         "Slack does not accept SLACK_BOT_TOKEN ({reason}). Copy it again from your app at https://api.slack.com/apps, "

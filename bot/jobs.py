@@ -299,6 +299,7 @@ class Jobs:
         self._max_age = max_age
         self._retention = retention
         self._channels: dict[str, Channel] = {}
+        self._started = False
         self._at_work = 0
         self._fresh: OrderedDict[str, None] = OrderedDict()
         self._background: list[asyncio.Task[None]] = []
@@ -312,6 +313,15 @@ class Jobs:
         """Take jobs of this channel; to be called before `start`."""
         self._channels[channel.platform] = channel
 
+    def claim(self) -> None:
+        """Make the SQLite file this process's own, if it is not yet.
+
+        Raises:
+            DatabaseUnavailable: another process works on it.
+        """
+        if self._lock and not self._lock.is_locked:
+            self._own(self._lock)
+
     async def start(self) -> None:
         """Begin to work, first on what an earlier process left.
 
@@ -324,10 +334,10 @@ class Jobs:
             raise unavailable(self._engine.url, error) from error
 
     async def _start(self) -> None:
-        if self._lock:
-            self._own(self._lock)
-        else:
+        self.claim()
+        if self._lock is None:
             await asyncio.to_thread(self._sign)  # before the first job, or the others would take it over
+        self._started = True
         DBOS(
             config={
                 "name": "face2emoji",
@@ -359,6 +369,10 @@ class Jobs:
 
     async def stop(self, seconds: int = 10) -> None:
         """Finish what is at work; what takes longer stays stored, for the next process or another worker."""
+        if not self._started:
+            if self._lock:
+                self._lock.release()
+            return
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

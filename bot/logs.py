@@ -44,8 +44,8 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # The libraries' everyday remarks are not ours to print, nor a page of HTML for each time Telegram is down.
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
-    # Bolt warns of each token in the environment that it does not use.
-    logging.getLogger("slack_bolt").setLevel(logging.ERROR)
+    # Bolt warns of tokens in the environment that it does not use, and of workspaces that have not installed us.
+    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     at_least = max(logging.WARNING, logging.getLevelName(level.upper()))
     for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos", "slack_sdk"):
         logging.getLogger(name).setLevel(at_least)

@@ -50,13 +50,18 @@ def _database(url: SecretStr) -> SecretStr:
     return SecretStr(f"{_DRIVERS[scheme]}://{rest}")
 
 
-def _address(url: str) -> str:
+def address(url: str) -> str:
+    """Check an address of a server.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
         raise ValueError("an address looks like https://bot.example.org")
     return url.rstrip("/")
 
 
-_Address = Annotated[str, AfterValidator(_address)]
+_Address = Annotated[str, AfterValidator(address)]
 
 
 class Settings(BaseSettings):
@@ -172,7 +177,7 @@ def _incomplete(settings: Settings) -> list[str]:
     missing = [variables()[name] for name in needed if getattr(settings, name) is None]
     if "SLACK_SIGNING_SECRET" in missing and settings.slack == "one":
         missing[-1] = "SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)"
-    return [f"Slack also needs {name}" for name in missing]
+    return [f"Slack also needs {', '.join(missing)}"] if missing else []
 
 
 def _misspelt() -> list[str]:

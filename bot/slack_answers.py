@@ -179,43 +179,43 @@ class SlackAnswers:
         if again and await self._is_answered(workspace, job):
             return
         language = (await self._people.find_or_none(workspace, job.sender)).language
-        words = slack_phrases(language)
+        words, bot = slack_phrases(language), f"<@{workspace.bot_user}>"
         large = ""
         rows: Rows = ()
         match result.outcomes[0].result if result.outcomes else Unanswerable("no_photo_message"):
             case Unanswerable(phrase=phrase):
                 job = replace(job, reply="private")
-                text = getattr(words, phrase).format(bot=f"<@{workspace.bot_user}>")
+                text = getattr(words, phrase).format(bot=bot)
             case ScopeMissing():
                 text = words.scope_files
             case _:
                 messages = answers.answer(result.outcomes, phrases(language), result.model, self._limit)
                 large, text, rows = slack_blocks.of_messages(messages)
+        mark = _mark(job)
         is_shared = not job.message and job.reply == "message" and not _place(job)[1].startswith(DIRECT)
         above = words.shared.format(user=f"<@{job.sender}>") if is_shared else ""
-        await self._post(workspace, job, large, text, rows, above)
-
-    async def _post(self, workspace: Workspace, job: SelfieJob, large: str, text: str, rows: Rows, above: str) -> None:
-        channel = _place(job)[1]
-        content: dict[str, Any] = {
-            "text": f"{large} {text}".strip(),
-            "blocks": slack_blocks.answer(large, text, rows, above=above, mark=_mark(job)),
-        }
-        client = workspace.client
         try:
-            if job.reply == "private" and not channel.startswith(DIRECT):
-                if await self._responses.give(job, content):
-                    return
-                # In a thread Slack shows these only once that has replies, and not to who reads the channel.
-                thread = None if job.thread == job.message else job.thread
-                await client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=thread, **content)
-            else:
-                await client.chat_postMessage(channel=channel, thread_ts=job.thread, **content)
+            await self._post(workspace, job, slack_blocks.content(large, text, rows, above=above, mark=mark))
         except SlackApiError as error:
-            if error.response.get("error") not in NOT_INVITED or channel == job.sender:
+            if error.response.get("error") not in NOT_INVITED or _place(job)[1] == job.sender:
                 raise
-            if not await self._responses.give(job, content):  # such as a conversation of others
-                await client.chat_postMessage(channel=job.sender, **content)
+            above = words.not_invited.format(bot=bot) if is_shared else ""
+            await self._post_elsewhere(workspace, job, slack_blocks.content(large, text, rows, above=above, mark=mark))
+
+    async def _post(self, workspace: Workspace, job: SelfieJob, content: dict[str, Any]) -> None:
+        """Give an answer where it was asked for."""
+        channel = _place(job)[1]
+        if job.reply == "message" or channel.startswith(DIRECT):
+            await workspace.client.chat_postMessage(channel=channel, thread_ts=job.thread, **content)
+        elif not await self._responses.give(job, content):
+            # In a thread Slack shows these only once that has replies, and not to who reads the channel.
+            thread = None if job.thread == job.message else job.thread
+            await workspace.client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=thread, **content)
+
+    async def _post_elsewhere(self, workspace: Workspace, job: SelfieJob, content: dict[str, Any]) -> None:
+        """Give an answer to who asked, in a channel, or a conversation of others, that we are no member of."""
+        if not await self._responses.give(job, content):
+            await workspace.client.chat_postMessage(channel=job.sender, **content)
 
     async def _is_answered(self, workspace: Workspace, job: SelfieJob) -> bool:
         """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell."""

@@ -32,6 +32,11 @@ def of_messages(messages: Sequence[Message]) -> tuple[str, str, Rows]:
     return "".join(message.text for message in large), last.text, last.rows
 
 
+def content(large: str, text: str, rows: Rows, *, above: str, mark: str) -> dict[str, Any]:
+    """Return an answer as a message: its blocks, and the same in plain text for notifications and screen readers."""
+    return {"text": f"{large} {text}".strip(), "blocks": answer(large, text, rows, above=above, mark=mark)}
+
+
 def answer(large: str, text: str, rows: Rows = (), *, notice: str = "", above: str = "", mark: str = "") -> list[Block]:
     """Return an answer's blocks.
 

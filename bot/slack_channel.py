@@ -32,7 +32,7 @@ from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
-from bot.slack_errors import SDK_LOG, slack_errors
+from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, LastPhotos, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
@@ -43,6 +43,10 @@ from bot.store import Chat, Store
 from inference import EmojiMap
 
 log = structlog.get_logger(__name__)
+
+# What the library says of a dead connection with addresses and without advice, `_watch` says in our words.
+SOCKET_LOG = logging.getLogger(f"{__name__}.socket")
+SOCKET_LOG.setLevel(logging.CRITICAL)
 
 # Slack's requests have some kilobytes; a window's files are links.
 MOST_REQUEST_BYTES = 1_000_000
@@ -194,7 +198,7 @@ class SlackChannel:
     async def _open_socket(self) -> None:
         """Open the connection, for as long as it takes to reach Slack."""
         app_token = self._app_token or ""
-        self._socket = AsyncSocketModeHandler(self._app, app_token, SDK_LOG, self._workspaces.client)
+        self._socket = AsyncSocketModeHandler(self._app, app_token, SOCKET_LOG, self._workspaces.client)
         client = self._socket.client
         pause = 1.0
         while client.wss_uri is None:
@@ -293,7 +297,7 @@ class SlackChannel:
 
     async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
         """Not acknowledge what could not be stored; let go what is strange, because it would come again for ever."""
-        kind = str(body.get("type") or "command")
+        kind = str(body.get("type") or ("command" if "command" in body else "unknown"))
         if isinstance(error, (*DATABASE_TROUBLE, TryAgain)):
             log.error("event_not_stored", request=kind, kind=type(error).__name__)
             return BoltResponse(status=503)

@@ -50,7 +50,7 @@ def _sorted(error: SlackApiError) -> TryAgain | Refused:
     answer = error.response
     data = getattr(answer, "data", None)
     reason = data.get("error") if isinstance(data, dict) else None  # pages and the like are not Slack's answers
-    if reason is None or reason in PASSING:
+    if not isinstance(reason, str) or reason in PASSING:
         seconds = str(answer.headers.get("Retry-After", ""))
         return TryAgain(float(seconds) if seconds.isdecimal() else 0)
     return Refused(reason)

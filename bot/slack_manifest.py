@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.errors import SettingsError
-from bot.settings import Settings
+from bot.settings import Settings, address
 
 EVENTS_PATH = "/slack/events"
 INSTALL_PATH = "/slack/install"
@@ -136,9 +136,12 @@ def manifest_text(settings: Settings, *, http: str | None = None, many: bool = F
         many: for any number of workspaces, even if the settings are for one.
 
     Raises:
-        SettingsError: see `manifest`.
+        SettingsError: see `manifest`; or `http` is no address.
     """
     many = many or settings.slack == "many"
     slack_calls = bool(http) or (not settings.slack_app_token and (many or settings.slack_signing_secret is not None))
-    address = http.rstrip("/") if http else settings.public_url
-    return json.dumps(manifest(socket_mode=not slack_calls, public_url=address, many=many), indent=2)
+    try:
+        public_url = address(http) if http else settings.public_url
+    except ValueError as error:
+        raise SettingsError(f"--http is {http!r}: {error}.") from error
+    return json.dumps(manifest(socket_mode=not slack_calls, public_url=public_url, many=many), indent=2)

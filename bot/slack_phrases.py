@@ -37,7 +37,7 @@ class SlackPhrases:
         shared: stands above an answer that the whole channel sees; {user} is a mention of who asked.
         modal_title: at most 24 characters; likewise `modal_submit` and `modal_cancel`.
         modal_share: the text beside a checkbox, at most 75 characters.
-        modal_private: stands in its place where there is no channel to show the answer to.
+        modal_private: stands above it.
         home_title: at most 150 characters.
         home_stop: a button, at most 75 characters; likewise `home_resume` and `home_erase`.
         erase_title: asks before erasing; at most 100 characters, `erase_text` 300, `erase_yes` and `erase_no` 30.
@@ -211,7 +211,7 @@ ENGLISH = SlackPhrases(
     modal_photo="Photos",
     modal_hint="One to ten photos, up to 10 MB each.",
     modal_share="Show the answer to everyone in this channel",
-    modal_private="Only you will see the answer.",
+    modal_private="Only you will see the answer, unless you tick this.",
     home_title="Hi, I'm Face2Emoji!",
     home_text=(
         "Send me a photo in a direct message, and I answer with the emoji that matches the face. Or type /face2emoji, "
@@ -344,7 +344,7 @@ GERMAN = SlackPhrases(
     modal_photo="Fotos",
     modal_hint="Ein bis zehn Fotos, je bis zu 10 MB.",
     modal_share="Die Antwort allen in diesem Channel zeigen",
-    modal_private="Nur du siehst die Antwort.",
+    modal_private="Nur du siehst die Antwort, außer du kreuzt das hier an.",
     home_title="Hallo, ich bin Face2Emoji!",
     home_text=(
         "Schick mir ein Foto als Direktnachricht, und ich antworte mit dem Emoji, das zum Gesicht passt. Oder tippe "
@@ -474,7 +474,7 @@ SPANISH = SlackPhrases(
     modal_photo="Fotos",
     modal_hint="De una a diez fotos, de hasta 10 MB cada una.",
     modal_share="Mostrar la respuesta a todas las personas de este canal",
-    modal_private="Solo tú verás la respuesta.",
+    modal_private="Solo tú verás la respuesta, salvo que marques esto.",
     home_title="¡Hola, soy Face2Emoji!",
     home_text=(
         "Envíame una foto por mensaje directo y te respondo con el emoji que encaja con la cara. O escribe "
@@ -592,7 +592,7 @@ KOREAN = SlackPhrases(
     modal_photo="사진",
     modal_hint="사진 1–10장, 한 장에 10 MB까지.",
     modal_share="이 채널의 모두에게 답 보여 주기",
-    modal_private="답은 본인에게만 보여요.",
+    modal_private="여기에 표시하지 않으면 답은 본인에게만 보여요.",
     home_title="안녕하세요, Face2Emoji예요!",
     home_text=(
         "다이렉트 메시지로 사진을 보내 주시면 얼굴에 어울리는 이모지로 답해 드려요. /face2emoji 명령만 보내면 사진을 "

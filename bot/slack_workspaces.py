@@ -419,7 +419,8 @@ class Authorize(AsyncAuthorize):
         """
         try:
             workspace = await self._workspaces.find(installed_in(context))
-        except Refused:
+        except Refused as error:
+            log.info("slack_workspace_unknown", reason=error.reason)
             return None
         return AuthorizeResult(
             enterprise_id=enterprise_id,
