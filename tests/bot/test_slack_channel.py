@@ -868,9 +868,11 @@ def test_no_table_log_or_figure_names_anybody(slack: SlackBot, caplog: pytest.Lo
         slack.settle(slack.server.command("/face2emoji", "secretly", channel, ada))
         slack.wait_for_words(direct, 2)
         slack.wait_for_words(channel, 2)
-        slack.settle()
+        slack.settle(slack.server.command("/face2emoji", "last", channel, ada))
+        slack.wait_for_words(channel, 3)
     assert len(slack.server.reactions) == 1
-    secrets = (BOT_TOKEN, "lovelace", "Lovelace", "secretly", "holidays_2031", "files-pri", "Happy", "😄")
+    words = ("lovelace", "Lovelace", "secretly", "holidays_2031", "Happy", "😄")
+    secrets = (BOT_TOKEN, *words, "files-pri", "/commands/")  # the paths of files and of answers to commands
     figures = slack.http.get("/metrics").text
     assert 'face2emoji_jobs_total{outcome="answered",platform="slack"}' in figures
     logged = f"{logs} {[record.getMessage() for record in caplog.records]}"

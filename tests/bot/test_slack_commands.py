@@ -143,7 +143,7 @@ def test_where_it_was_not_invited_it_says_so_and_stays_off(slack: SlackBot, plac
 
 def test_what_slack_does_not_allow_ends_with_a_sentence_and_off(slack: SlackBot) -> None:
     channel = slack.channel(is_archived=True)
-    assert reply(slack, "on", channel) == SLACK.failed
+    assert reply(slack, "on", channel) == SLACK.cannot_write
     assert reply(slack, "status", channel).startswith(SLACK.status_off)
 
 
@@ -239,7 +239,8 @@ def test_it_speaks_the_askers_language(slack: SlackBot, locale: str, phrases: Ph
     ada, channel = slack.person(locale=locale), slack.channel()
     words: SlackPhrases = slack_phrases(phrases.language)
     assert reply(slack, "help", channel, ada) == words.help.format(bot=BOT)
-    assert reply(slack, "what is this", channel, ada) == words.help.format(bot=BOT)
+    unknown = words.unknown_command.format(word="Oops")
+    assert reply(slack, "Oops this", channel, ada) == f"{unknown}\n\n{words.help.format(bot=BOT)}"
     assert reply(slack, "PRIVACY", slack.server.dm(ada), ada) == words.privacy.format(hours="24")
     assert reply(slack, "status", channel, ada).startswith(words.status_off)
     assert reply(slack, "map", channel, ada).endswith(words.map_usage)
@@ -258,20 +259,28 @@ def with_picture(slack: SlackBot, portrait: bytes) -> str:
     return user
 
 
-def test_me_reads_ones_own_profile_photo(slack: SlackBot, portrait: bytes) -> None:
+@pytest.mark.parametrize("is_member", [True, False])
+def test_me_reads_ones_own_profile_photo(slack: SlackBot, portrait: bytes, is_member: bool) -> None:
     ada = with_picture(slack, portrait)
-    channel = slack.channel(members=[ada])
+    channel = slack.channel(bots=is_member, members=[ada])
     check_answer(run(slack, "me", channel, ada), channel, ada)
     assert slack.reader.seen == [HAPPY]
     direct = slack.server.dm(ada)
     check_answer(run(slack, "ME", direct, ada), direct, None)
 
 
-def test_me_in_a_channel_without_the_bot_is_answered_as_a_direct_message(slack: SlackBot, portrait: bytes) -> None:
+@pytest.mark.parametrize("is_member", [True, False])
+def test_where_slack_takes_no_answer_to_a_command_any_more_it_goes_the_ordinary_way(
+    slack: SlackBot, portrait: bytes, is_member: bool
+) -> None:
     ada = with_picture(slack, portrait)
-    slack.settle(slack.server.command(COMMAND, "me", RANDOM, ada))
-    direct = slack.server.dm(ada)
-    check_answer(slack.wait_for_words(direct)[0], direct, None)
+    channel = slack.channel(bots=is_member, members=[ada])
+    slack.server.fail("response_url", "expired_url", status=404, times=None)
+    slack.settle(slack.server.command(COMMAND, "me", channel, ada))
+    place, reader = (channel, ada) if is_member else (slack.server.dm(ada), None)
+    sent = slack.wait_for_words(place)[0]
+    check_answer(sent, place, reader)
+    assert sent.via == ("chat.postEphemeral" if is_member else "chat.postMessage")
 
 
 def test_who_has_no_profile_photo_is_told_so(slack: SlackBot) -> None:
@@ -326,13 +335,10 @@ def test_last_without_a_photo_is_explained(slack: SlackBot) -> None:
     assert (sent.ephemeral_to, sent.text) == (ADA, SLACK.no_photo_last)
 
 
-def test_last_where_it_was_not_invited_is_explained_in_a_direct_message(slack: SlackBot) -> None:
-    ada = slack.person()
+def test_last_where_it_was_not_invited_is_explained(slack: SlackBot) -> None:
     channel = slack.channel(bots=False)
     slack.server.photo(HAPPY, channel)
-    slack.settle(slack.server.command(COMMAND, "last", channel, ada))
-    (sent,) = slack.wait_for_words(slack.server.dm(ada))
-    assert sent.text == SLACK.not_invited.format(bot=BOT)
+    assert reply(slack, "last", channel) == SLACK.not_invited.format(bot=BOT)
     assert slack.reader.seen == []
 
 
@@ -353,14 +359,12 @@ def test_last_does_not_read_what_was_taken_away(slack: SlackBot, what: str) -> N
 
 
 def test_last_forgets_a_channel_that_it_was_taken_out_of(slack: SlackBot) -> None:
-    ada = slack.person()
     channel = slack.channel()
     slack.server.photo(HAPPY, channel)
     slack.settle()
     slack.server.event({"type": "member_left_channel", "user": BOT_USER, "channel": channel, "channel_type": "C"})
     slack.server.channels[channel].members.discard(BOT_USER)
-    slack.settle(slack.server.command(COMMAND, "last", channel, ada))
-    assert slack.wait_for_words(slack.server.dm(ada))[0].text == SLACK.not_invited.format(bot=BOT)
+    assert reply(slack, "last", channel) == SLACK.not_invited.format(bot=BOT)
 
 
 @pytest.mark.parametrize("is_remembered", [True, False])
@@ -433,13 +437,12 @@ def test_without_a_picture_the_window_says_what_is_missing(slack: SlackBot, file
 
 
 @pytest.mark.parametrize("share", [[], ["channel"]])
-def test_where_it_was_not_invited_the_window_is_answered_as_a_direct_message(slack: SlackBot, share: list[str]) -> None:
+def test_where_it_was_not_invited_the_window_is_answered_to_its_sender(slack: SlackBot, share: list[str]) -> None:
     ada = slack.person()
     window = open_window(slack, RANDOM, ada)
     slack.settle(slack.server.submit_view(window, {"share": share}, [HAPPY]))
-    (sent,) = slack.wait_for_words(slack.server.dm(ada))
-    assert (header_of(sent), sent.ephemeral_to) == ("😄", None)
-    assert slack.said(RANDOM) == []
+    (sent,) = slack.wait_for_words(RANDOM)
+    assert (header_of(sent), sent.ephemeral_to) == ("😄", ada)
 
 
 @pytest.mark.parametrize("by", ["shortcut", "direct"])
@@ -497,12 +500,13 @@ def test_about_a_photo_that_has_replies_the_answer_is_where_the_asker_looks(slac
     assert slack.wait_for_words(channel)[0].thread_ts is None
 
 
-def test_in_a_channel_without_the_bot_the_answer_is_a_direct_message(slack: SlackBot) -> None:
+@pytest.mark.parametrize("is_reply", [False, True])
+def test_a_photo_in_a_channel_without_the_bot_is_read_too(slack: SlackBot, is_reply: bool) -> None:
     ada = slack.person()
-    message = slack.server.photo(HAPPY, RANDOM, ada)
+    thread = slack.server.text("show me yours", RANDOM)["ts"] if is_reply else None
+    message = slack.server.photo(HAPPY, RANDOM, thread_ts=thread)
     slack.settle(slack.server.shortcut("read_message", message, ada))
-    direct = slack.server.dm(ada)
-    check_answer(slack.wait_for_words(direct)[0], direct, None)
+    check_answer(slack.wait_for_words(RANDOM)[0], RANDOM, ada)
 
 
 def test_a_message_without_a_photo_is_explained(slack: SlackBot) -> None:
