@@ -191,6 +191,8 @@ def test_an_event_whose_connection_ends_before_it_is_stored_is_answered_once(sla
         database.execute("BEGIN EXCLUSIVE")
         slack.server.photo(HAPPY, dm, user)
         delivery = slack.server.deliveries[-1]
+        wait_until(lambda: [attempt.via for attempt in delivery.attempts] == ["socket"])
+        time.sleep(0.1)
         slack.server.disconnect()
         wait_until(lambda: slack.server.sockets == 1, 2)
         wait_until(lambda: len(delivery.attempts) >= 2)
