@@ -155,17 +155,24 @@ class Chats:
         return [route for platform in self._platforms for route in platform.routes()]
 
     def troubles(self) -> list[str]:
-        """Say which platforms cannot reach us, and why."""
-        return [platform.trouble for platform in self._platforms if platform.trouble]
+        """Say which platforms cannot reach us, and why; and whether their jobs can be stored."""
+        troubles = [*(platform.trouble for platform in self._platforms), self._jobs.trouble]
+        return [trouble for trouble in troubles if trouble]
+
+    async def connect(self) -> None:
+        """Get ready to call the platforms, for as long as it takes to reach them.
+
+        Raises:
+            PlatformRefused: a platform does not know its token.
+        """
+        await asyncio.gather(*(platform.connect() for platform in self._platforms))
 
     async def work(self) -> None:
         """Begin to answer what is stored.
 
         Raises:
-            PlatformRefused: a platform does not know its token.
-            DatabaseUnavailable: another process has it.
+            DatabaseUnavailable: it does not work.
         """
-        await asyncio.gather(*(platform.connect() for platform in self._platforms))
         await self._jobs.start()
 
     async def listen(self, announce: Callable[[str], None]) -> None:
@@ -322,13 +329,18 @@ class Bot:
         self._server.should_exit = True
 
     async def _start(self, line: str, announce: Callable[[str], None]) -> None:
+        connecting = asyncio.ensure_future(self._chats.connect() if self._chats else asyncio.sleep(0))
         try:
             await self._service.load()
+            if connecting.done():  # a wrong token shows before anybody is told that we are ready
+                await connecting
             announce(line)
+            await connecting
             if self._chats:
                 await self._chats.work()
                 await self._chats.listen(announce)
         except BaseException:
+            connecting.cancel()
             self.stop()
             raise
 
@@ -352,6 +364,7 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
+        await chats.connect()
         await service.load()
         await chats.work()
         announce("Face2Emoji's worker is ready (Ctrl+C stops it).")

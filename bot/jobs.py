@@ -299,6 +299,8 @@ class Jobs:
         self._max_age = max_age
         self._retention = retention
         self._channels: dict[str, Channel] = {}
+        self.trouble: str | None = None
+        """Why nothing can be stored, if so; seen within seconds on PostgreSQL, within a minute on SQLite."""
         self._started = False
         self._at_work = 0
         self._fresh: OrderedDict[str, None] = OrderedDict()
@@ -385,7 +387,10 @@ class Jobs:
             else:
                 self._lock.release()
 
-        await asyncio.to_thread(leave)  # because the jobs it waits for need this loop
+        try:
+            await asyncio.to_thread(leave)  # because the jobs it waits for need this loop
+        except DATABASE_TROUBLE as error:  # the others will notice by themselves that we are gone
+            log.warning("database_trouble", kind=type(error).__name__)
         # DBOS gave the loop its own threads, and ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
@@ -490,7 +495,9 @@ class Jobs:
                 await asyncio.sleep(seconds)
                 try:
                     await work()
+                    self.trouble = None
                 except Exception as error:
+                    self.trouble = "The database cannot be reached; it is tried again."
                     log.warning("database_trouble", kind=type(error).__name__)
 
         self._background.append(asyncio.create_task(forever()))

@@ -205,11 +205,11 @@ class SlackAnswers:
     async def _post(self, workspace: Workspace, job: SelfieJob, content: dict[str, Any]) -> None:
         """Give an answer where it was asked for."""
         channel = _place(job)[1]
+        # In a thread Slack shows private words only once that has replies, and not to who reads the channel.
+        thread = None if job.thread == job.message else job.thread
         if job.reply == "message" or channel.startswith(DIRECT):
             await workspace.client.chat_postMessage(channel=channel, thread_ts=job.thread, **content)
-        elif not await self._responses.give(job, content):
-            # In a thread Slack shows these only once that has replies, and not to who reads the channel.
-            thread = None if job.thread == job.message else job.thread
+        elif thread or not await self._responses.give(job, content):  # which would stand outside of the thread
             await workspace.client.chat_postEphemeral(channel=channel, user=job.sender, thread_ts=thread, **content)
 
     async def _post_elsewhere(self, workspace: Workspace, job: SelfieJob, content: dict[str, Any]) -> None:

@@ -55,6 +55,8 @@ POSTS = (None, "file_share", "thread_broadcast")
 # The connection is looked at so often; one that is dead for longer than its library needs to mend it is opened anew.
 WATCH_SECONDS = 2.0
 DEAF_SECONDS = 30.0
+# So long one try to open a connection may take.
+CONNECT_SECONDS = 5.0
 # How often it is asked whether a workspace removed us while nobody listened.
 SWEEP_SECONDS = 24 * 3600.0
 CLOSING_SECONDS = 5.0
@@ -175,6 +177,8 @@ class SlackChannel:
     @property
     def trouble(self) -> str | None:
         """Why no events come in, if so."""
+        if not self._listening or (self._app_token and not self._watching):
+            return "Slack is not connected yet."
         if self._watching and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
             return "The connection to Slack is down; it is being opened again."
         return None
@@ -196,23 +200,39 @@ class SlackChannel:
         await self._workspaces.close()
 
     async def _open_socket(self) -> None:
-        """Open the connection, for as long as it takes to reach Slack."""
-        app_token = self._app_token or ""
-        self._socket = AsyncSocketModeHandler(self._app, app_token, SOCKET_LOG, self._workspaces.client)
-        client = self._socket.client
+        """Open a connection, for as long as it takes to reach Slack.
+
+        Raises:
+            PlatformRefused: Slack does not take the app token.
+        """
+        while self._socket is None:
+            address = await self._ask_for_address()
+            socket = AsyncSocketModeHandler(self._app, self._app_token, SOCKET_LOG, self._workspaces.client)
+            socket.client.wss_uri = address
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await socket.client.connect()  # type: ignore[no-untyped-call] # the same address for ever
+                self._socket = socket
+            except TimeoutError:
+                log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
+            finally:
+                if self._socket is None:
+                    await socket.close_async()  # type: ignore[no-untyped-call]
+
+    async def _ask_for_address(self) -> str:
+        """Return where a new connection is to go, for as long as it takes to reach Slack."""
         pause = 1.0
-        while client.wss_uri is None:
+        while True:
             try:
                 with slack_errors():
-                    answer = await self._workspaces.client.apps_connections_open(app_token=app_token)
-                client.wss_uri = answer["url"]
+                    answer = await self._workspaces.client.apps_connections_open(app_token=self._app_token or "")
+                return str(answer["url"])
             except Refused as error:
                 raise PlatformRefused(PlatformRefused.slack_app_refused.format(reason=error.reason)) from error
             except TryAgain as error:
                 log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
                 await asyncio.sleep(max(pause, error.after))
                 pause = min(2 * pause, DEAF_SECONDS)
-        await client.connect()  # type: ignore[no-untyped-call]
 
     async def _leave_socket(self) -> None:
         if self._socket:
@@ -239,8 +259,7 @@ class SlackChannel:
                 elif time.monotonic() - self._heard > DEAF_SECONDS:
                     log.warning("slack_connection_dead", opening="a new one")
                     await self._leave_socket()
-                    async with asyncio.timeout(DEAF_SECONDS):
-                        await self._open_socket()
+                    await self._open_socket()
             except Exception as error:
                 log.warning("slack_connection", kind=type(error).__name__)
 

@@ -31,7 +31,7 @@ PROFILE = "profile"
 
 NOT_INVITED = ("not_in_channel", "channel_not_found", "user_not_in_channel")
 NEEDED_TO_REACT = ("reactions:write", "files:read")
-PRESSES_REMEMBERED = 2000
+DONE_REMEMBERED = 2000
 MOST_WORD = 30
 # Slack's words for a channel that we are in, and may not write in.
 NO_WRITING = (
@@ -225,9 +225,7 @@ class Commands:
     async def _on(self, asked: _Asked) -> str:
         if asked.is_direct:
             return asked.slack.channels_only
-        workspace = asked.workspace
-        if not workspace.scopes.issuperset(NEEDED_TO_REACT):  # the app may just have been reinstalled
-            workspace = await self._workspaces.refresh(asked.team)
+        workspace = await self._workspaces.refresh(asked.team)  # the app may just have been reinstalled
         missing = [scope for scope in NEEDED_TO_REACT if workspace.scopes and scope not in workspace.scopes]
         if missing:
             return asked.slack.missing_scope.format(scope=", ".join(missing))
@@ -312,7 +310,7 @@ class Commands:
         if code in NO_WRITING:
             return asked.slack.cannot_write
         if code == "missing_scope":
-            return asked.slack.missing_scope.format(scope=error.response.get("needed", ""))
+            return asked.slack.missing_scope.format(scope=error.response.get("needed") or code)
         log.warning("command_refused", reason=code)
         return asked.slack.failed
 
@@ -370,7 +368,7 @@ class Commands:
         if message in self._done:
             return False
         self._done[message] = None
-        while len(self._done) > PRESSES_REMEMBERED:
+        while len(self._done) > DONE_REMEMBERED:
             self._done.popitem(last=False)
         return True
 

@@ -171,6 +171,8 @@ class TelegramChannel:
     @property
     def trouble(self) -> str | None:
         """Why no updates come in, if so."""
+        if not self._listening:
+            return "Telegram is not connected yet."
         return "Telegram cannot be asked for updates; it is tried again." if self._failing else None
 
     async def close(self) -> None:
