@@ -17,7 +17,6 @@ Block = dict[str, Any]
 # Slack's limits, in characters.
 MOST_HEADER, MOST_SECTION, MOST_VALUE, MOST_LABEL = 150, 3000, 2000, 75
 
-COMMAND = "/face2emoji"
 PHOTO_WINDOW = "photo"
 PHOTO_INPUT, PHOTO_FILES = "photo", "files"
 SHARE_INPUT, SHARE_OPTIONS, SHARE_IN_CHANNEL = "share", "share", "channel"

@@ -71,6 +71,6 @@ def _person(user: dict[str, Any], team: str) -> Person:
     return Person(
         language=user.get("locale"),
         is_bot=bool(user.get("is_bot")),
-        is_member=not is_guest and not user.get("is_stranger") and team in teams,
+        is_member=not is_guest and team in teams,
         photo=(profile.get("image_1024") or profile.get("image_512")) if profile.get("image_original") else None,
     )
