@@ -260,6 +260,9 @@ class SlackChannel:
                     log.warning("slack_connection_dead", opening="a new one")
                     await self._leave_socket()
                     await self._open_socket()
+            except PlatformRefused as error:
+                log.error("slack_refused", help=error.message)
+                await asyncio.sleep(DEAF_SECONDS)
             except Exception as error:
                 log.warning("slack_connection", kind=type(error).__name__)
 
