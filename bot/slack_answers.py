@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from bot import answers, slack_blocks
 from bot.answers import Rows
 from bot.errors import FileUnavailable, ScopeMissing
-from bot.jobs import PhotoRef, Refused, Result, SelfieJob
+from bot.jobs import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.phrases import phrases
 from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
 from bot.slack_errors import slack_errors
@@ -243,8 +243,12 @@ class SlackAnswers:
         if workspace.installer:
             person = await self._people.find_or_none(workspace, workspace.installer)
             text = slack_phrases(person.language).installer_scope.format(scope=scope)
-            with suppress(SlackApiError):
-                await workspace.client.chat_postMessage(channel=workspace.installer, text=text)
+            try:
+                with suppress(Refused), slack_errors():
+                    await workspace.client.chat_postMessage(channel=workspace.installer, text=text)
+            except TryAgain:
+                del self._told[key]  # the job comes here again
+                raise
 
     async def _workspace(self, job: SelfieJob) -> Workspace:
         return await self._workspaces.find(_place(job)[0])
