@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.phrases import ENGLISH, GERMAN, KOREAN, SPANISH, Phrases
 from bot.slack_phrases import ENGLISH as SLACK
@@ -141,10 +144,27 @@ def test_where_it_was_not_invited_it_says_so_and_stays_off(slack: SlackBot, plac
     slack.server.channels[channel].members.discard(BOT_USER)
 
 
-def test_what_slack_does_not_allow_ends_with_a_sentence_and_off(slack: SlackBot) -> None:
+def test_in_an_archived_channel_it_says_so_and_stays_off(slack: SlackBot) -> None:
     channel = slack.channel(is_archived=True)
     assert reply(slack, "on", channel) == SLACK.cannot_write
     assert reply(slack, "status", channel).startswith(SLACK.status_off)
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        ("restricted_action", SLACK.cannot_write),
+        ("restricted_action_read_only_channel", SLACK.cannot_write),
+        ("restricted_action_thread_only_channel", SLACK.cannot_write),
+        ("restricted_action_non_threadable_channel", SLACK.cannot_write),
+        ("error_of_the_future", SLACK.failed),
+    ],
+)
+def test_where_it_may_not_write_it_says_so_and_stays_off(slack: SlackBot, error: str, answer: str) -> None:
+    channel = slack.channel()
+    slack.server.fail("chat.postMessage", error, when={"channel": channel})
+    assert reply(slack, "on", channel) == answer
+    assert not reacts(slack, channel)
 
 
 # Status and map
@@ -249,6 +269,11 @@ def test_it_speaks_the_askers_language(slack: SlackBot, locale: str, phrases: Ph
     assert slack.wait_for_view(ada).view["title"]["text"] == words.modal_title
 
 
+def test_of_an_endless_word_only_the_beginning_is_repeated(slack: SlackBot) -> None:
+    unknown = SLACK.unknown_command.format(word="x" * 30)
+    assert reply(slack, "x" * 3000, slack.channel()) == f"{unknown}\n\n{SLACK.help.format(bot=BOT)}"
+
+
 # One's own photo, and the channel's last one
 
 
@@ -267,20 +292,6 @@ def test_me_reads_ones_own_profile_photo(slack: SlackBot, portrait: bytes, is_me
     assert slack.reader.seen == [HAPPY]
     direct = slack.server.dm(ada)
     check_answer(run(slack, "ME", direct, ada), direct, None)
-
-
-@pytest.mark.parametrize("is_member", [True, False])
-def test_where_slack_takes_no_answer_to_a_command_any_more_it_goes_the_ordinary_way(
-    slack: SlackBot, portrait: bytes, is_member: bool
-) -> None:
-    ada = with_picture(slack, portrait)
-    channel = slack.channel(bots=is_member, members=[ada])
-    slack.server.fail("response_url", "expired_url", status=404, times=None)
-    slack.settle(slack.server.command(COMMAND, "me", channel, ada))
-    place, reader = (channel, ada) if is_member else (slack.server.dm(ada), None)
-    sent = slack.wait_for_words(place)[0]
-    check_answer(sent, place, reader)
-    assert sent.via == ("chat.postEphemeral" if is_member else "chat.postMessage")
 
 
 def test_who_has_no_profile_photo_is_told_so(slack: SlackBot) -> None:
@@ -436,13 +447,19 @@ def test_without_a_picture_the_window_says_what_is_missing(slack: SlackBot, file
     assert slack.said(channel) == []
 
 
-@pytest.mark.parametrize("share", [[], ["channel"]])
-def test_where_it_was_not_invited_the_window_is_answered_to_its_sender(slack: SlackBot, share: list[str]) -> None:
-    ada = slack.person()
-    window = open_window(slack, RANDOM, ada)
-    slack.settle(slack.server.submit_view(window, {"share": share}, [HAPPY]))
-    (sent,) = slack.wait_for_words(RANDOM)
-    assert (header_of(sent), sent.ephemeral_to) == ("😄", ada)
+@pytest.mark.parametrize("is_used_up", [False, True])
+def test_where_it_was_not_invited_the_sender_reads_why_nobody_else_sees_the_answer(
+    slack: SlackBot, is_used_up: bool
+) -> None:
+    ada, channel = slack.person(), slack.channel(bots=False)
+    window = open_window(slack, channel, ada)
+    if is_used_up:
+        use_up(slack)
+    slack.settle(slack.server.submit_view(window, {"share": ["channel"]}, [HAPPY]))
+    (sent,) = slack.server.sent
+    place, reader = (slack.server.dm(ada), None) if is_used_up else (channel, ada)
+    assert (sent.channel, sent.ephemeral_to, header_of(sent)) == (place, reader, "😄")
+    assert words_of(sent) == f"{SLACK.not_invited.format(bot=BOT)}\n{DETAILS}"
 
 
 @pytest.mark.parametrize("by", ["shortcut", "direct"])
@@ -530,6 +547,129 @@ def test_who_does_not_want_to_be_read_is_not_read_for_others(slack: SlackBot) ->
     check_answer(slack.wait_for_words(channel, 2)[1], channel, shy)
 
 
+# Where private answers go
+
+ASKING = ("me", "window", "message")
+
+
+def ask(slack: SlackBot, by: str, channel: str, user: str) -> None:
+    """Ask for an answer to `HAPPY` by the command, its window or the shortcut."""
+    match by:
+        case "me":
+            slack.server.command(COMMAND, "me", channel, user)
+        case "window":
+            slack.server.command(COMMAND, "", channel, user)
+            slack.server.submit_view(slack.wait_for_view(user), {}, [HAPPY])
+        case "message":
+            slack.server.shortcut("read_message", slack.server.photo(HAPPY, channel, deliver=False), user)
+
+
+def use_up(slack: SlackBot) -> None:
+    """Let Slack refuse the addresses that it gave for answers, as it does after half an hour."""
+    slack.server.fail("response_url", "used_url", status=404, times=None)
+
+
+@pytest.mark.parametrize(
+    ("by", "kind"),
+    [*itertools.product(ASKING, ["channel", "group", "mpim"]), ("me", "im"), ("message", "im")],
+)
+def test_where_the_bot_is_no_member_the_asker_is_answered_right_there(
+    slack: SlackBot, portrait: bytes, by: str, kind: str
+) -> None:
+    ada = with_picture(slack, portrait)
+    place = slack.channel(kind=kind, bots=False, members=[ada, slack.person()])
+    ask(slack, by, place, ada)
+    slack.settle()
+    (sent,) = slack.server.sent
+    check_answer(sent, place, ada)
+
+
+@pytest.mark.parametrize("by", ASKING)
+def test_when_the_address_is_used_up_the_asker_is_answered_there_all_the_same(
+    slack: SlackBot, portrait: bytes, by: str
+) -> None:
+    ada = with_picture(slack, portrait)
+    channel = slack.channel(members=[ada])
+    use_up(slack)
+    ask(slack, by, channel, ada)
+    slack.settle()
+    (sent,) = slack.server.sent
+    check_answer(sent, channel, ada)
+    assert sent.via == "chat.postEphemeral"
+
+
+@pytest.mark.parametrize("kind", ["channel", "im"])
+@pytest.mark.parametrize("by", ASKING)
+def test_when_it_is_used_up_where_the_bot_is_no_member_the_answer_is_a_direct_message(
+    slack: SlackBot, portrait: bytes, by: str, kind: str
+) -> None:
+    ada = with_picture(slack, portrait)
+    place = slack.channel(kind=kind, bots=False, members=[ada, slack.person()])
+    use_up(slack)
+    ask(slack, by, place, ada)
+    slack.settle()
+    (sent,) = slack.server.sent
+    check_answer(sent, slack.server.dm(ada), None)
+
+
+def test_when_it_is_used_up_last_without_the_bot_is_explained_in_a_direct_message(slack: SlackBot) -> None:
+    ada = slack.person()
+    use_up(slack)
+    slack.settle(slack.server.command(COMMAND, "last", slack.channel(bots=False), ada))
+    (sent,) = slack.server.sent
+    assert (sent.channel, sent.text) == (slack.server.dm(ada), SLACK.not_invited.format(bot=BOT))
+
+
+def test_a_restart_forgets_the_addresses_and_no_answer(slack: SlackBot, portrait: bytes) -> None:
+    ada = with_picture(slack, portrait)
+    channel = slack.channel(members=[ada])
+    away = slack.server.fail("response_url", times=None, status=503)
+    for by in ASKING:
+        ask(slack, by, channel, ada)
+    wait_until(lambda: away.hits >= len(ASKING), 20)
+    slack.stop()
+    slack.server.heal()
+    slack.lines.clear()
+    slack.start()
+    wait_until(lambda: len(slack.lines) == 2, 60)
+    slack.settle()
+    assert [sent.via for sent in slack.server.sent] == ["chat.postEphemeral"] * len(ASKING)
+    for sent in slack.server.sent:
+        check_answer(sent, channel, ada)
+
+
+@pytest.mark.parametrize(
+    "trouble", [{}, {"error": "used_url", "status": 404}, {"error": "ratelimited"}, {"status": 503}, {"cut": "before"}]
+)
+def test_the_addresses_are_neither_stored_nor_logged(
+    slack: SlackBot, portrait: bytes, caplog: pytest.LogCaptureFixture, trouble: Json
+) -> None:
+    for name in ("slack_bolt", "slack_sdk", "dbos", "aiohttp", "httpx", "httpcore", "asyncio"):
+        caplog.set_level(logging.WARNING, name)  # as `bot.logs` has it
+    caplog.set_level(logging.INFO)
+    ada = with_picture(slack, portrait)
+    channel = slack.channel(members=[ada])
+    if trouble:
+        slack.server.fail("response_url", times=3, **trouble)
+    with capture_logs() as logs:
+        slack.reader.may_read.clear()
+        try:
+            for by in ASKING:
+                ask(slack, by, channel, ada)
+            wait_until(lambda: not slack.server.pending, 20)
+            urls = [delivery.payload.get("response_url") for delivery in slack.server.deliveries]
+            secrets = [url.rpartition("/")[2] for url in urls if url]
+            assert slack.bytes_hold(ada)  # for the jobs are
+            was_stored = slack.bytes_hold(*secrets)
+        finally:
+            slack.reader.may_read.set()
+        slack.settle()
+    assert len(secrets) == len(slack.server.sent) == len(ASKING)
+    assert (was_stored, slack.bytes_hold(*secrets)) == (False, False)
+    logged = f"{logs} {[(record.getMessage(), record.exc_text) for record in caplog.records]}"
+    assert not any(secret in logged for secret in secrets)
+
+
 # What is kept, and erased
 
 
@@ -594,13 +734,17 @@ def counted(slack: SlackBot, before: dict[tuple[str, str], int]) -> dict[tuple[s
     return {key: count - before.get(key, 0) for key, count in after.items() if count != before.get(key, 0)}
 
 
+def edits_of(slack: SlackBot, sent: Sent) -> list[Sent]:
+    """What a message became, one after the other."""
+    return [edited for edited in slack.server.edited if (edited.channel, edited.ts) == (sent.channel, sent.ts)]
+
+
 def press(slack: SlackBot, sent: Sent, label: str, user: str = ADA) -> Sent:
     """Press the button of this label; what the message becomes."""
-    before = len(slack.server.edited)
+    before = len(edits_of(slack, sent))
     slack.settle(slack.server.press(sent, buttons_of(sent)[label], user))
-    wait_until(lambda: len(slack.server.edited) > before)
-    (edited,) = slack.server.edited[before:]
-    assert (edited.channel, edited.ts) == (sent.channel, sent.ts)
+    wait_until(lambda: len(edits_of(slack, sent)) > before, 20)
+    (edited,) = edits_of(slack, sent)[before:]
     assert (header_of(edited), words_of(edited).splitlines()[0]) == (header_of(sent), words_of(sent).splitlines()[0])
     return edited
 
@@ -669,31 +813,35 @@ def test_right_about_several_faces_counts_each(slack: SlackBot) -> None:
 def test_presses_at_the_same_moment_count_once(slack: SlackBot, others: int) -> None:
     sent, _ = shown_answer(slack, b"disgust:95")
     before = counts(slack)
-    users = [ADA, *(slack.person() for _ in range(others))]
+    users = [slack.person() for _ in range(1 + others)]
     with slack.server.lock:  # so that none sees what the press before changed
         for user in users:
             slack.server.press(sent, buttons_of(sent)[ENGLISH.right], user)
-    slack.settle()
-    press_nothing(slack)
+    wait_for_presses(slack, sent, users)
     assert counted(slack, before) == {("disgust", "disgust"): 1}
 
 
-def press_nothing(slack: SlackBot) -> None:
-    """Give earlier presses the time that this one takes."""
+def wait_for_presses(slack: SlackBot, sent: Sent, users: list[str]) -> None:
+    """Wait until nothing more can come of presses by new people.
+
+    One has taken the buttons away, each person was looked up, and a later press is through.
+    """
+    slack.settle()
+    wait_until(lambda: any(not buttons_of(edited) for edited in edits_of(slack, sent)), 20)
+    wait_until(lambda: {call.args["user"] for call in slack.server.calls_of("users.info")}.issuperset(users), 20)
     press(slack, shown_answer(slack, b"happy:92 sad:90")[0], ENGLISH.wrong)
 
 
 def test_who_comes_too_late_brings_no_buttons_back(slack: SlackBot) -> None:
     sent, _ = shown_answer(slack, b"disgust:95")
     before = counts(slack)
+    first, late = slack.person(), slack.person()
     with slack.server.lock:
-        slack.server.press(sent, buttons_of(sent)[ENGLISH.right])
-        slack.server.press(sent, buttons_of(sent)[ENGLISH.wrong], slack.person())
-    slack.settle()
-    press_nothing(slack)
+        slack.server.press(sent, buttons_of(sent)[ENGLISH.right], first)
+        slack.server.press(sent, buttons_of(sent)[ENGLISH.wrong], late)
+    wait_for_presses(slack, sent, [first, late])
     assert counted(slack, before) == {("disgust", "disgust"): 1}
-    edits = [edited for edited in slack.server.edited if edited.ts == sent.ts]
-    assert buttons_of(edits[-1]) == {}
+    assert buttons_of(edits_of(slack, sent)[-1]) == {}
 
 
 def test_somebody_of_another_workspace_may_say_whether_it_was_right(slack: SlackBot) -> None:
@@ -701,12 +849,12 @@ def test_somebody_of_another_workspace_may_say_whether_it_was_right(slack: Slack
     sent = slack.wait_for_words(CONNECT)[0]
     asking = slack.server.press(sent, buttons_of(sent)[ENGLISH.wrong])
     slack.settle(asking)
-    wait_until(lambda: len(slack.server.edited) == 1)
+    wait_until(lambda: len(slack.server.edited) == 1, 20)
     before = counts(slack)
     # Slack names the workspace that has the app, and the user's own beside the user.
     user = {"id": STRANGER, "team_id": OTHER_TEAM}
     send_changed(slack, asking, user=user, actions=[action_of(slack.server.edited[0], "😢 Sad")])
-    wait_until(lambda: len(slack.server.edited) == 2)
+    wait_until(lambda: len(slack.server.edited) == 2, 20)
     assert counted(slack, before) == {("disgust", "sad"): 1}
 
 
@@ -755,7 +903,7 @@ def press_home(slack: SlackBot, user: str, action: str) -> Viewed:
 def next_home(slack: SlackBot, user: str, act: Callable[[], Delivery]) -> Viewed:
     before = len(homes(slack, user))
     slack.settle(act())
-    wait_until(lambda: len(homes(slack, user)) > before)
+    wait_until(lambda: len(homes(slack, user)) > before, 20)
     (home,) = homes(slack, user)[before:]
     assert home.view["type"] == "home"
     return home
