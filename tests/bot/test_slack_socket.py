@@ -48,6 +48,7 @@ def shared_slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]
         patch.setattr(slack_channel, "AsyncSocketModeHandler", handler)
         patch.setattr(slack_channel, "WATCH_SECONDS", WATCH)
         patch.setattr(slack_channel, "DEAF_SECONDS", DEAF)
+        patch.setattr(slack_channel, "CONNECT_SECONDS", DEAF)
         # Slack delivers again until it is acknowledged.
         server = SlackServer(retries=[0.2] * 200, ack_timeout=0.5)
         with server, SlackBot(tmp_path_factory.mktemp("socket"), server) as bot:
