@@ -78,13 +78,14 @@ def pressed(value: str) -> tuple[str, str, str]:
     return data, large, text
 
 
-def photo_window(phrases: SlackPhrases, channel: str, url: str = "") -> Block:
+def photo_window(phrases: SlackPhrases, channel: str, url: str, *, may_share: bool) -> Block:
     """Return the window that asks for photos.
 
     Args:
         phrases: the reader's language.
-        channel: where everybody could be shown the answer; empty when that is nowhere.
+        channel: where the window was opened; empty when it was nowhere.
         url: where Slack takes the answer to the command that opens the window.
+        may_share: the answer could be shown to everybody there.
     """
     blocks: list[Block] = [
         {
@@ -100,7 +101,7 @@ def photo_window(phrases: SlackPhrases, channel: str, url: str = "") -> Block:
             },
         }
     ]
-    if channel:
+    if may_share:
         box = {
             "type": "checkboxes",
             "action_id": SHARE_OPTIONS,

@@ -188,7 +188,7 @@ class Commands:
     async def open_window(self, ask: Ask) -> None:
         """Ask for photos."""
         asked = await self._asked(ask)
-        window = slack_blocks.photo_window(asked.slack, "" if ask.is_direct else ask.channel, ask.url)
+        window = slack_blocks.photo_window(asked.slack, ask.channel, ask.url, may_share=not ask.is_direct)
         await asked.workspace.client.views_open(trigger_id=ask.trigger, view=window)
 
     async def tell(self, ask: Ask, text: str) -> None:

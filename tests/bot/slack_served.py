@@ -71,6 +71,7 @@ class SlackBot(RunningBot):
         if auto:
             self.settle(self.server.command("/face2emoji", "on", channel))
             wait_until(lambda: bool(self.said(channel)))
+            self.settle()  # what we say there is an event, too
             self.server.forget_records()
         return channel
 

@@ -140,7 +140,7 @@ def questions(rows: Rows, spoken: phrases.Phrases) -> list[tuple[Rows, str]]:
 @every_language
 @pytest.mark.parametrize("channel", ["C0123456789", ""])
 def test_the_window_is_what_slack_takes(language: SlackPhrases, channel: str) -> None:
-    view = slack_blocks.photo_window(language, channel, "https://hooks.slack.com/commands/1/2")
+    view = slack_blocks.photo_window(language, channel, "https://hooks.slack.com/commands/1/2", may_share=bool(channel))
     assert list(problems_of_view(view)) == []
     assert view["callback_id"] == "photo"
     assert view["private_metadata"] == f"{channel} https://hooks.slack.com/commands/1/2"
