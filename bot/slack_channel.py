@@ -122,10 +122,9 @@ class SlackChannel:
         self._heard = 0.0
 
     def _bolt(self, signing_secret: str) -> AsyncApp:
-        logger = logging.getLogger("slack_bolt")
         app = AsyncApp(
             name="face2emoji",
-            logger=logger,
+            logger=logging.getLogger("slack_bolt"),
             process_before_response=True,
             raise_error_for_unhandled_request=True,  # to `_on_error`, which acknowledges it
             signing_secret=signing_secret,
@@ -211,7 +210,7 @@ class SlackChannel:
             socket.client.wss_uri = address
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    await socket.client.connect()  # type: ignore[no-untyped-call] # the same address for ever
+                    await socket.client.connect()  # type: ignore[no-untyped-call] # tries this address for ever
                 self._socket = socket
             except TimeoutError:
                 log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
@@ -299,10 +298,7 @@ class SlackChannel:
     def _is_signed(self, body: bytes, request: Request) -> bool:
         try:
             return bool(self._verifier and self._verifier.is_valid_request(body, request.headers))
-        except (
-            ValueError,
-            TypeError,
-        ):  # a time that is no number, a signature that is not ASCII, a body that is no text
+        except (ValueError, TypeError):  # a time that is no number, a signature or a body that is no text
             return False
 
     async def install(self, request: Request) -> Response:
