@@ -13,6 +13,7 @@ from typing import Any
 from bot.errors import SettingsError
 from bot.settings import Settings, address
 
+COMMAND = "/face2emoji"
 EVENTS_PATH = "/slack/events"
 INSTALL_PATH = "/slack/install"
 CALLBACK_PATH = "/slack/oauth_redirect"
@@ -72,7 +73,7 @@ def manifest(*, socket_mode: bool, public_url: str | None, many: bool) -> dict[s
         raise SettingsError(NEEDS_ADDRESS)
     called = {} if socket_mode else {"request_url": f"{public_url}{EVENTS_PATH}"}
     command = {
-        "command": "/face2emoji",
+        "command": COMMAND,
         "description": "Which emoji is this face?",
         "usage_hint": "[me | last | on | off | status | map | help | privacy | forget]",
         "should_escape": False,

@@ -13,8 +13,7 @@ from pydantic import SecretStr
 
 from bot import phrases, slack_phrases
 from bot.settings import Settings, variables
-from bot.slack_blocks import COMMAND
-from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH, SCOPES, manifest
+from bot.slack_manifest import CALLBACK_PATH, COMMAND, EVENTS_PATH, INSTALL_PATH, SCOPES, manifest
 from inference import load_emoji_map
 
 ROOT = Path(__file__).parent.parent
