@@ -323,7 +323,9 @@ def test_help_explains(slack: EmulatedBot) -> None:
     ada = slack.emulator.person()
     channel = slack.channel(ada)
     explained = ENGLISH.help.format(bot=f"<@{slack.emulator.bot}>")
-    assert [slack.ask(ada, channel, words) for words in ("help", "weather")] == [explained, explained]
+    unknown = ENGLISH.unknown_command.format(word="weather")
+    asked = [slack.ask(ada, channel, words) for words in ("help", "weather")]
+    assert asked == [explained, f"{unknown}\n\n{explained}"]
 
 
 @pytest.mark.parametrize("name", ["tada", SlackEmulator.custom_emoji])
