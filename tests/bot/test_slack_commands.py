@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from inference import EXPRESSIONS
 from tests.bot.running_bot import DAMAGED, HAPPY, NOBODY, SAD
 from tests.bot.served import wait_until
 from tests.bot.slack_served import SlackBot, buttons_of, header_of, words_of
-from tests.bot.slack_server import Delivery, Sent, SlackServer, Viewed
+from tests.bot.slack_server import Delivery, Sent, Viewed
 from tests.bot.slack_shapes import Json
 from tests.bot.slack_world import ADA, BOT_USER, CONNECT, GUEST, OTHER_TEAM, RANDOM, STRANGER, TEAM
 
@@ -27,14 +27,6 @@ BOT = f"<@{BOT_USER}>"
 MODEL = "0123abcd"
 DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
 NAMES = ", ".join(EXPRESSIONS)
-
-
-@pytest.fixture(scope="module", params=["socket", "http"])
-def shared_slack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
-    """A bot for all tests of this file; then another one, for the same tests over the other transport."""
-    folder = tmp_path_factory.mktemp("slack")
-    with SlackServer() as server, SlackBot(folder, server, transport=request.param) as bot:
-        yield bot
 
 
 def run(slack: SlackBot, words: str, channel: str, user: str = ADA) -> Sent:
