@@ -93,6 +93,10 @@ Reply = Literal["reaction", "message", "private"]
 """How a post is answered: with a quiet reaction, in words that its chat sees, or in words that only the sender sees."""
 
 
+PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+"""How the names of pictures end, where a platform does not tell what a file is."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoRef:
     """Where the platform keeps one photo.

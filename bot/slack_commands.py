@@ -203,10 +203,6 @@ class Commands:
         """Tell the asker one of `SlackPhrases`, by its name."""
         await self.tell(ask, getattr((await self._asked(ask)).slack, phrase))
 
-    async def phrases_of(self, ask: Ask) -> SlackPhrases:
-        """Return the asker's language."""
-        return (await self._asked(ask)).slack
-
     async def _asked(self, ask: Ask, words: Sequence[str] = ()) -> _Asked:
         workspace = await self._workspaces.find(ask.team)
         person = await self._people.find_or_none(workspace, ask.user)

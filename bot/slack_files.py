@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from yarl import URL
 
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
-from bot.jobs import PhotoRef, TryAgain
+from bot.jobs import PICTURE_NAMES, PhotoRef, TryAgain
 from bot.slack_workspaces import Workspace
 from inference import ImageTooLarge
 
@@ -22,7 +21,6 @@ T = TypeVar("T")
 File = Mapping[str, Any]
 """A file object of the Web API."""
 
-PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 # The widths of the renditions that Slack makes; the longer side has so many pixels.
 RENDITIONS = (720, 800, 960, 1024)
 # A rendition whose long side has this many pixels holds a selfie's face in full; where it does not, all is read.
@@ -211,7 +209,7 @@ class Downloads:
                 if location is None:
                     return data
                 url, headers = location, None
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise TryAgain from error
         raise FileUnavailable
 

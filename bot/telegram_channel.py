@@ -50,7 +50,7 @@ from telegram.warnings import PTBUserWarning
 from bot import answers
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, PlatformRefused
-from bot.jobs import DATABASE_TROUBLE, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
@@ -72,7 +72,6 @@ LONGEST_PAUSE = 30.0
 COMMAND_SECONDS = 1.0
 # So long the last commands may take when the bot stops.
 CLOSING_SECONDS = 5.0
-PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)

