@@ -1,4 +1,6 @@
-"""The one crop recipe: a face in a photo -> a small, upright, grey picture. Training uses it too.
+"""The one crop recipe: a face in a photo -> a small, upright, grey picture and the shape of the face in it.
+
+Training uses it too.
 
 A similarity transform (Umeyama 1991) lays the centres of both eyes and of the mouth as near as possible on fixed
 places. Those are about where FER2013's own faces have them, so its 48-pixel pictures keep their framing and a user's
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 
 CROP_SIDE = 64
 """Side of a crop in pixels."""
+
+LANDMARKS = 478
+"""Points of MediaPipe's face mesh, irises included."""
 
 # (x, y) of the left eye, the right eye and the mouth, as shares of the crop's side.
 ANCHORS = np.array([(0.305, 0.375), (0.695, 0.375), (0.5, 0.765)], np.float32)
@@ -78,3 +83,23 @@ def crop(pixels: NDArray[np.uint8], anchors: NDArray[np.float32]) -> NDArray[np.
         cv2.warpAffine(grey, matrix, (CROP_SIDE, CROP_SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         np.uint8,
     )
+
+
+def shape(landmarks: NDArray[np.float32] | None, anchors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the landmarks where the crop has them, (LANDMARKS, 3) float32 in shares of the crop's side.
+
+    x and y are about 0 to 1, z grows away from the camera; all NaN when there is no mesh.
+
+    Args:
+        landmarks: (LANDMARKS, 3) in photo pixels, or None.
+        anchors: (3, 2) photo pixels of the left eye, the right eye and the mouth.
+
+    Raises:
+        ValueError: the three anchors fall together.
+    """
+    if landmarks is None:
+        return np.full((LANDMARKS, 3), np.nan, np.float32)
+    matrix = transform(anchors)
+    flat = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    depth = landmarks[:, 2:] * np.hypot(matrix[0, 0], matrix[1, 0])
+    return np.asarray(np.hstack([flat, depth]) / CROP_SIDE, np.float32)

@@ -20,12 +20,13 @@ class ExpressionReader:
         self._network = checkpoint.network.channels_last()
         self._temperature = checkpoint.temperature
 
-    def read(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, (n, 7) in the order of `EXPRESSIONS`, each row summing to 1.
 
         Args:
             crops: (n, CROP_SIDE, CROP_SIDE) uint8, n >= 1.
+            shapes: (n, LANDMARKS, 3) float32 of `inference.crops.shape`.
         """
         with torch.inference_mode():
-            logits = self._network(torch.from_numpy(crops)).votes[:, : len(EXPRESSIONS)]
+            logits = self._network(torch.from_numpy(crops), torch.from_numpy(shapes)).votes[:, : len(EXPRESSIONS)]
             return np.asarray(torch.softmax(logits / self._temperature, dim=1).numpy(), np.float32)

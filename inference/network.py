@@ -1,4 +1,4 @@
-"""The network: uint8 crops in, logits out, normalisation inside."""
+"""The network: crops and face shapes in, logits out, normalisation inside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from inference.crops import LANDMARKS
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -16,12 +18,14 @@ class Architecture:
     Attributes:
         widths: channels of the four stages.
         blocks: residual blocks in each stage.
+        shape: features drawn from the face's shape, beside those of the pixels; 0 for a network of pixels alone.
         votes: classes of the head that learns FER+'s votes.
         labels: classes of the head that learns FER2013's own labels.
     """
 
-    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
+    shape: int = 64
     votes: int = 8
     labels: int = 7
 
@@ -38,6 +42,7 @@ class Architecture:
         return cls(
             widths=widths,
             blocks=blocks,
+            shape=int(stored.get("shape", 0)),  # 0.1.0 saw pixels alone
             votes=int(stored["votes"]),
             labels=int(stored["labels"]),
         )
@@ -51,7 +56,11 @@ class Logits(NamedTuple):
 
 
 class Network(nn.Module):
-    """A residual network (He et al. 2016, with pre-pooled shortcuts as in He et al. 2019) for small grey crops."""
+    """A residual network (He et al. 2016, with pre-pooled shortcuts as in He et al. 2019) for small grey crops.
+
+    Beside it a small perceptron looks at the face's shape: the mesh was learned from far more varied people than any
+    set of labelled expressions, and sees fine detail of a large face that the crop has lost.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -70,22 +79,28 @@ class Network(nn.Module):
                 before = width
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(0.2)
-        self.votes = nn.Linear(before, architecture.votes)
-        self.labels = nn.Linear(before, architecture.labels)
+        self.shape = _Shape(architecture.shape) if architecture.shape else None
+        self.votes = nn.Linear(before + architecture.shape, architecture.votes)
+        self.labels = nn.Linear(before + architecture.shape, architecture.labels)
 
     def channels_last(self) -> Network:
         """Lay the weights out as the CPU's and the GPU's convolutions like them; return self."""
         laid_out: Network = self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
         return laid_out
 
-    def forward(self, crops: Tensor) -> Logits:
-        """Return the logits of uint8 crops of shape (n, side, side)."""
-        return self.classify(normalise(crops))
+    def forward(self, crops: Tensor, shapes: Tensor) -> Logits:
+        """Return the logits of n faces.
 
-    def classify(self, pictures: Tensor) -> Logits:
-        """Return the logits of normalised pictures, (n, 1, side, side) float."""
-        pooled = self.dropout(self.stages(self.stem(pictures)).mean(dim=(2, 3)))
-        return Logits(self.votes(pooled), self.labels(pooled))
+        Args:
+            crops: (n, side, side), grey values from 0 to 255, of any number type.
+            shapes: (n, LANDMARKS, 3) float of `inference.crops.shape`; NaN where there is no mesh.
+        """
+        pictures = normalise(crops).contiguous(memory_format=torch.channels_last)
+        features = self.stages(self.stem(pictures)).mean(dim=(2, 3))
+        if self.shape is not None:
+            features = torch.cat([features, self.shape(shapes)], dim=1)
+        features = self.dropout(features)
+        return Logits(self.votes(features), self.labels(features))
 
 
 def normalise(crops: Tensor) -> Tensor:
@@ -97,6 +112,31 @@ def normalise(crops: Tensor) -> Tensor:
     mean = pictures.mean(dim=(2, 3), keepdim=True)
     deviation = pictures.std(dim=(2, 3), keepdim=True)
     return (pictures - mean) / (deviation + 8.0)
+
+
+class _Shape(nn.Module):
+    """The face's shape -> features; a face without a mesh counts as the mean face."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(LANDMARKS, 3))
+        self.register_buffer("deviation", torch.ones(LANDMARKS, 3))
+        self.layers = nn.Sequential(
+            nn.Linear(LANDMARKS * 3, 2 * features),
+            nn.BatchNorm1d(2 * features),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.2),
+            nn.Linear(2 * features, features),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, shapes: Tensor) -> Tensor:
+        standard = ((shapes - self.mean) / self.deviation).nan_to_num(0.0).clamp(-5, 5)
+        features: Tensor = self.layers(standard.flatten(1))
+        return features
 
 
 class _Block(nn.Module):

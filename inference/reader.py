@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
-from inference.crops import crop
+from inference.crops import crop, shape
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
@@ -60,7 +60,8 @@ class FaceReader:
         if not found:
             return Reading(photo.width, photo.height, (), None)
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
-        scores = self._expressions.read(crops)
+        shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
+        scores = self._expressions.read(crops, shapes)
         faces = tuple(self._face(photo, face, row) for face, row in zip(found, scores, strict=True))
         main = main_face(faces)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)

@@ -7,11 +7,14 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inference import Face2EmojiError
+from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.data import DataError
+from training.labels import DataError
+
+if TYPE_CHECKING:
+    from training.data import Faces
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -29,10 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--votes", type=Path, help="fer2013new.csv: FER+'s ten votes a picture")
     step.add_argument("--out", type=Path, default=DATA, help=f"packed data to write (default {DATA})")
     step.add_argument("--workers", type=int, help="processes (default: one a core)")
+    step.add_argument(
+        "--without", nargs="+", default=(), choices=EXPRESSIONS, help="expressions to leave out of a csv of people"
+    )
     step.set_defaults(run=_prepare)
 
     step = steps.add_parser("train", help="train, or go on where a run stopped")
-    step.add_argument("--data", type=Path, default=DATA)
+    step.add_argument("--data", type=Path, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
     step.add_argument("--out", type=Path, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
     step.add_argument("--threads", type=int, help="cores to use (default: all)")
     defaults = Config()
@@ -43,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.set_defaults(run=_train)
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
-    step.add_argument("--data", type=Path, default=DATA)
+    step.add_argument("--data", type=Path, nargs="+", default=[DATA], help="the data of the run")
     step.add_argument("--run", dest="folder", type=Path, default=RUN)
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.set_defaults(run=_export)
@@ -72,29 +78,34 @@ def main(arguments: list[str] | None = None) -> int:
 def _prepare(options: argparse.Namespace) -> None:
     from training.prepare import prepare
 
-    faces = prepare(options.source, options.votes, options.out, options.workers)
+    faces = prepare(options.source, options.votes, options.out, options.workers, options.without)
     twins = int(faces.twin.sum())
     print(f"{options.out}: {len(faces)} faces, {faces.found.mean():.1%} found, {twins} twins across splits")
+
+
+def _load(paths: list[Path]) -> Faces:
+    from training.data import Faces
+
+    first, *others = (Faces.load(path) for path in paths)
+    return sum(others, first)
 
 
 def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from training.data import Faces
     from training.train import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    train(Faces.load(options.data), Config(**values), options.out)
+    train(_load(options.data), Config(**values), options.out)
 
 
 def _export(options: argparse.Namespace) -> None:
-    from training.data import Faces
     from training.export import export
 
-    finished = export(Faces.load(options.data), options.folder, options.out)
+    finished = export(_load(options.data), options.folder, options.out)
     print(json.dumps({"temperature": round(finished.temperature, 4), **finished.about["figures"]}, indent=2))
 
 
@@ -114,7 +125,8 @@ def _evaluate(options: argparse.Namespace) -> None:
             (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
         print(json.dumps(found, indent=2))
         return
-    from training.evaluate import evaluate, metrics, read_labels, write
+    from training.evaluate import evaluate, metrics, write
+    from training.labels import read_labels
 
     outcomes = evaluate(load_reader(options.checkpoint), read_labels(options.labels))
     result = metrics(outcomes)

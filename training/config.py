@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inference.crops import CROP_SIDE
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -11,24 +13,37 @@ class Config:
 
     Attributes:
         epochs: passes over the training rows.
-        batch: pictures a step.
+        batch: pictures a step, over all processes.
+        side: of the crops in the last epochs, in pixels: what the released network sees.
+        small_side: of the crops before that: FER2013's own size is quicker and nearly as good to learn from
+            (progressive resizing, Howard 2018).
+        small_share: of the epochs with small crops, 0 to 1.
         rate: peak learning rate of SGD with Nesterov momentum 0.9; a short warm-up, then a cosine to zero.
         decay: weight decay of the convolutions and heads.
         smoothing: label smoothing of the head for FER2013's own labels, 0 to 1.
         label_weight: weight of that head's loss beside the votes' loss.
         average: decay a step of the running mean of the weights that is released (Polyak averaging).
+        teacher: checkpoint whose answers are learned beside the labels (Hinton et al. 2015), or nothing.
+        teach: the teacher's share of what is learned, 0 to 1.
         widths: channels of the network's four stages.
         blocks: residual blocks of each.
+        shape: features from the face's shape; 0 for pixels alone.
         seed: start of every random sequence.
     """
 
-    epochs: int = 21
+    epochs: int = 60
     batch: int = 128
+    side: int = CROP_SIDE
+    small_side: int = 48
+    small_share: float = 0.6
     rate: float = 0.1
     decay: float = 5e-4
     smoothing: float = 0.1
     label_weight: float = 0.7
     average: float = 0.998
-    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    teacher: str = ""
+    teach: float = 0.4
+    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
+    shape: int = 64
     seed: int = 0

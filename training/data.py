@@ -8,16 +8,19 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.crops import CROP_SIDE
+from inference import PhotoError
+from inference.crops import CROP_SIDE, LANDMARKS
+from inference.photo import decode
 from inference.reading import EXPRESSIONS
+from training.labels import DataError, read_labels
 
 VOTE_COLUMNS = (
     "neutral",
@@ -52,16 +55,13 @@ SIDE = 48
 MISVOTED_ROW = 5274
 
 
-class DataError(Exception):
-    """The data given are not what they should be; the message says which file and what was expected."""
-
-
 @dataclass(frozen=True, slots=True)
 class Faces:
     """Prepared faces, all arrays of one length n.
 
     Attributes:
         crops: (n, CROP_SIDE, CROP_SIDE) uint8, made by `inference.crops`.
+        shapes: (n, LANDMARKS, 3) float16 of `inference.crops.shape`; NaN where MediaPipe laid no mesh.
         votes: (n, 10) uint8 in the order of `FER_PLUS`, then unknown and no face; all zero where nobody voted.
         labels: (n,) int8 index into `EXPRESSIONS`, FER2013's own label; -1 where there is none.
         split: (n,) uint8 of `SPLITS`.
@@ -71,6 +71,7 @@ class Faces:
     """
 
     crops: NDArray[np.uint8]
+    shapes: NDArray[np.float16]
     votes: NDArray[np.uint8]
     labels: NDArray[np.int8]
     split: NDArray[np.uint8]
@@ -82,30 +83,18 @@ class Faces:
         return len(self.crops)
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
-        return Faces(
-            self.crops[rows],
-            self.votes[rows],
-            self.labels[rows],
-            self.split[rows],
-            self.found[rows],
-            self.twin[rows],
-            self.source,
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in ARRAYS})
+
+    def __add__(self, other: Faces) -> Faces:
+        source = hashlib.sha256(f"{self.source}{other.source}".encode()).hexdigest()
+        both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
+        return replace(self, source=source, **both)
 
     def save(self, path: Path) -> None:
         """Write one compressed .npz."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part.npz")  # an interruption leaves no half file under the right name
-        np.savez_compressed(
-            part,
-            crops=self.crops,
-            votes=self.votes,
-            labels=self.labels,
-            split=self.split,
-            found=self.found,
-            twin=self.twin,
-            source=np.array(self.source),
-        )
+        np.savez_compressed(part, source=np.array(self.source), **{name: getattr(self, name) for name in ARRAYS})
         part.replace(path)
 
     @classmethod
@@ -119,13 +108,15 @@ class Faces:
             raise DataError(f"{path}: no prepared data; run `python -m training prepare` first")
         try:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in ("crops", "votes", "labels", "split", "found", "twin")}
-                faces = cls(**arrays, source=str(stored["source"]))
+                faces = cls(**{name: stored[name] for name in ARRAYS}, source=str(stored["source"]))
         except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
-        if faces.crops.shape[1:] != (CROP_SIDE, CROP_SIDE):
+        if faces.crops.shape[1:] != (CROP_SIDE, CROP_SIDE) or faces.shapes.shape[1:] != (LANDMARKS, 3):
             raise DataError(f"{path}: made with another crop recipe; run `python -m training prepare` again")
         return faces
+
+
+ARRAYS = tuple(field.name for field in fields(Faces) if field.name != "source")
 
 
 def training_rows(faces: Faces) -> NDArray[np.int64]:
@@ -242,15 +233,51 @@ def _read_votes(path: Path, expected: int) -> NDArray[np.uint8]:
     return np.array(rows, np.uint8)
 
 
+def is_people(path: Path) -> bool:
+    """Whether a csv lists pictures of people rather than holding FER2013's pixels."""
+    with _open_text(path) as file:
+        return {"file", "label", "person"} <= {name.strip() for name in file.readline().split(",")}
+
+
+def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
+    """Read a csv with the columns file, label and person, as `training.labels.read_labels` does.
+
+    A label counts as ten votes. People held out are PrivateTest, all others Training; nobody is both.
+
+    Args:
+        path: the csv.
+        without: expressions whose pictures are left out, because their labels are poor.
+
+    Raises:
+        DataError: the csv is not of that form, or a picture cannot be read.
+    """
+    listed = [picture for picture in read_labels(path) if picture.label not in without]
+    pictures = [_decode(picture.path) for picture in listed]
+    votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
+    votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
+    split = np.array([SPLITS["PrivateTest" if picture.held_out else "Training"] for picture in listed], np.uint8)
+    digest = hashlib.sha256(repr((path.read_bytes(), without)).encode())
+    for pixels in pictures:
+        digest.update(pixels.tobytes())
+    unlabelled = np.full(len(listed), -1, np.int8)
+    return RawPictures(pictures, votes, unlabelled, split, _twins(pictures, split.astype(np.int64)), digest.hexdigest())
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    try:
+        return decode(path.read_bytes()).pixels
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read") from error
+    except PhotoError as error:
+        raise DataError(f"{path}: {error.message}") from error
+
+
 def read_folders(path: Path) -> RawPictures:
     """Read a folder per class (``happy/*.jpg``), optionally under ``train``, ``validation`` and ``test``.
 
     Raises:
         DataError: no picture lies in a folder named after an expression.
     """
-    from inference import PhotoError
-    from inference.photo import decode
-
     splits = {"train": 0, "validation": 1, "test": 2}
     roots = {path / name: number for name, number in splits.items() if (path / name).is_dir()} or {path: 0}
     pictures, labels, split = [], [], []
@@ -260,12 +287,8 @@ def read_folders(path: Path) -> RawPictures:
             for file in sorted(root.glob(f"{name}/[!.]*.*")):
                 if not file.is_file():
                     continue
-                data = file.read_bytes()
-                digest.update(data)
-                try:
-                    pictures.append(decode(data).pixels)
-                except PhotoError as error:
-                    raise DataError(f"{file}: {error.message}") from error
+                digest.update(file.read_bytes())
+                pictures.append(_decode(file))
                 labels.append(label)
                 split.append(number)
     if not pictures:

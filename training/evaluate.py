@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from dataclasses import dataclass
@@ -15,35 +14,13 @@ from tqdm import tqdm
 
 from inference import EXPRESSIONS, FaceReader, FaceReading, PhotoError, Reading
 from inference.emoji_map import main_face
-from training.data import DataError
+from training.labels import Labelled
 from training.metrics import BINS, balanced_accuracy, calibration_error
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 NO_FACE, UNREADABLE = "no face", "unreadable"
-# What other collections call the same seven.
-_SYNONYMS = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "afraid": "fear",
-    "fearful": "fear",
-    "happiness": "happy",
-    "smile": "happy",
-    "smiling": "happy",
-    "joy": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """One line of labels.csv."""
-
-    path: Path
-    file: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +37,6 @@ class Outcome:
     def answer(self) -> str:
         """The expression, or why there is none."""
         return self.face.expression if self.face else UNREADABLE if self.error else NO_FACE
-
-
-def read_labels(path: Path) -> list[Labelled]:
-    """Read a csv with the columns file and label; paths are relative to it, or to a folder ``images`` beside it.
-
-    Raises:
-        DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    pictures = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        missing = {"file", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{path}: the header lacks {' and '.join(sorted(missing))}")
-        for row in reader:
-            name = (row["label"] or "").strip().lower()
-            label = _SYNONYMS.get(name, name)
-            if label not in EXPRESSIONS:
-                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
-            file_name = row["file"] or ""
-            beside, within = path.parent / file_name, path.parent / "images" / file_name
-            place = within if within.is_file() and not beside.is_file() else beside
-            pictures.append(Labelled(place, file_name, label))
-    if not pictures:
-        raise DataError(f"{path}: no pictures listed")
-    return pictures
 
 
 def evaluate(reader: FaceReader, pictures: list[Labelled]) -> list[Outcome]:

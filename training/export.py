@@ -13,7 +13,8 @@ from inference.checkpoint import Checkpoint
 from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
 from training.config import Config
-from training.data import FER_PLUS, SPLITS, DataError, Faces, truth
+from training.data import FER_PLUS, SPLITS, Faces, truth
+from training.labels import DataError
 from training.metrics import split_figures
 from training.train import CHECKPOINT, predict, read_state
 
@@ -36,7 +37,7 @@ def export(faces: Faces, run: Path, out: Path) -> Checkpoint:
     if state["source"] != faces.source:
         raise DataError(f"{run}: was trained on other data than these")
     config = Config(**state["config"])
-    network = Network(Architecture(widths=config.widths, blocks=config.blocks, votes=len(FER_PLUS)))
+    network = Network(Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS)))
     network.load_state_dict(state["averaged"])
     network.eval()
     about = {"epochs": state["epoch"], "recipe": asdict(config), "data": faces.source}
@@ -56,7 +57,7 @@ def fit_temperature(network: Network, faces: Faces) -> float:
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
     if not seven.any():
         return 1.0
-    logits = predict(network, public.crops[seven]).votes[:, : len(EXPRESSIONS)]
+    logits = predict(network, public[seven]).votes[:, : len(EXPRESSIONS)]
     right = torch.from_numpy(winners[seven])
     log_temperature = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")

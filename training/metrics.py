@@ -34,7 +34,7 @@ def split_figures(network: Network, temperature: float, faces: Faces) -> dict[st
 
 
 def _figures(network: Network, temperature: float, faces: Faces) -> dict[str, float]:
-    logits = predict(network, faces.crops)
+    logits = predict(network, faces)
     winners = truth(faces)
     found: dict[str, float] = {}
     voted = winners >= 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +17,8 @@ from tqdm import tqdm
 
 from inference import crops
 from inference.faces import FaceFinder
-from training.data import DataError, Faces, RawPictures, read_fer2013, read_folders
+from training.data import Faces, RawPictures, is_people, read_fer2013, read_folders, read_people
+from training.labels import DataError
 
 # A 48-pixel face is too small for the detector and touches the frame: it is enlarged for finding, never for cropping.
 FINDING_SIDE = 240
@@ -23,36 +26,40 @@ FINDING_SIDE = 240
 _finder: FaceFinder | None = None
 
 
-def prepare(source: Path, votes: Path | None, out: Path, workers: int | None = None) -> Faces:
-    """Find, align and store every face of `source`, a FER2013 csv or a folder per class.
+def prepare(
+    source: Path, votes: Path | None, out: Path, workers: int | None = None, without: Sequence[str] = ()
+) -> Faces:
+    """Find, align and store every face of `source`, a FER2013 csv, a csv of people's pictures or a folder per class.
 
     Args:
-        source: fer2013.csv(.gz), icml_face_data.csv, or a folder.
+        source: fer2013.csv(.gz), icml_face_data.csv, a csv with the columns file, label and person, or a folder.
         votes: fer2013new.csv, or None to learn from the original labels alone.
         out: the .npz to write.
         workers: processes; by default one a core.
+        without: expressions to leave out of a csv of people's pictures, because their labels are poor.
 
     Raises:
         DataError: the files are not what they should be.
     """
     if source.is_dir() and votes:
         raise DataError(f"--votes {votes}: votes go with a FER2013 csv, not with a folder")
-    raw: RawPictures = read_folders(source) if source.is_dir() else read_fer2013(source, votes)
+    raw = _read(source, votes, without)
     with suppress(DataError):  # none yet, or damaged
         if (stored := Faces.load(out)).source == raw.source:
             tqdm.write(f"{out} was made from these very files and is kept; delete it to align them again")
             return stored
     # Spawned, not forked: PyTorch and MediaPipe have threads, and a fork of those may hang.
     with ProcessPoolExecutor(workers or os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        cropped = list(
-            tqdm(pool.map(_crop, raw.pictures, chunksize=64), total=len(raw.pictures), desc="aligning", unit="face")
+        aligned = list(
+            tqdm(pool.map(_align, raw.pictures, chunksize=64), total=len(raw.pictures), desc="aligning", unit="face")
         )
     faces = Faces(
-        crops=np.stack([picture for picture, _ in cropped]),
+        crops=np.stack([face.crop for face in aligned]),
+        shapes=np.stack([face.shape for face in aligned]).astype(np.float16),
         votes=raw.votes,
         labels=raw.labels,
         split=raw.split,
-        found=np.array([found for _, found in cropped], np.bool_),
+        found=np.array([face.found for face in aligned], np.bool_),
         twin=raw.twin,
         source=raw.source,
     )
@@ -60,8 +67,20 @@ def prepare(source: Path, votes: Path | None, out: Path, workers: int | None = N
     return faces
 
 
-def _crop(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
-    """Return the aligned crop of a picture of one face, and whether the face was found."""
+def _read(source: Path, votes: Path | None, without: Sequence[str]) -> RawPictures:
+    if source.is_dir():
+        return read_folders(source)
+    return read_people(source, without) if is_people(source) else read_fer2013(source, votes)
+
+
+class _Aligned(NamedTuple):
+    crop: NDArray[np.uint8]
+    shape: NDArray[np.float32]
+    found: bool
+
+
+def _align(picture: NDArray[np.uint8]) -> _Aligned:
+    """Return the aligned crop and the shape of the one face in a picture, and whether it was found."""
     global _finder
     if _finder is None:
         cv2.setNumThreads(1)
@@ -74,6 +93,8 @@ def _crop(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     if found:
         face = max(found, key=lambda one: float(np.prod(one.box[2:] - one.box[:2])))
         # Pixel centres: x = (x_large + 0.5) / enlarge - 0.5.
-        return crops.crop(picture, (face.anchors + 0.5) / enlarge - 0.5), True
+        crop = crops.crop(picture, (face.anchors + 0.5) / enlarge - 0.5)
+        return _Aligned(crop, crops.shape(face.landmarks, face.anchors), True)
     # Not found: the picture is a face all the same, so it is taken whole.
-    return crops.crop(picture, (crops.ANCHORS * (columns, rows)).astype(np.float32)), False
+    anchors = (crops.ANCHORS * (columns, rows)).astype(np.float32)
+    return _Aligned(crops.crop(picture, anchors), crops.shape(None, anchors), False)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 import math
 import pickle
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from inference.network import Architecture, Logits, Network, normalise
+from inference import CheckpointError, checkpoint
+from inference.crops import LANDMARKS
+from inference.network import Architecture, Logits, Network
 from inference.reading import EXPRESSIONS
-from training.augment import augment
+from training.augment import augment, mirror, mirror_order
 from training.config import Config
-from training.data import FER_PLUS, SPLITS, DataError, Faces, targets, training_rows, truth
+from training.data import FER_PLUS, SPLITS, Faces, targets, training_rows, truth
+from training.labels import DataError
 
 CHECKPOINT = "last.pt"
 HISTORY = "history.jsonl"
@@ -30,20 +38,28 @@ HISTORY = "history.jsonl"
 def train(faces: Faces, config: Config, out: Path) -> Network:
     """Train, or go on where an earlier run in `out` stopped, and return the averaged network.
 
-    `out` receives the checkpoint after every epoch and a line of figures in history.jsonl.
+    `out` receives the checkpoint after every epoch and a line of figures in history.jsonl. Under torchrun, all
+    processes train together, each on its part of every batch, and the first one writes.
 
     Raises:
-        DataError: no training rows, or `out` holds a run of another recipe or other data.
+        DataError: no training rows, no such teacher, or `out` holds a run of another recipe or other data.
     """
     if min(config.epochs, config.batch) < 1:
         raise DataError("--epochs and --batch must be at least 1")
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(faces, config)
+    with _together() as crew:
+        return _train(faces, config, out, crew)
+
+
+def _train(faces: Faces, config: Config, out: Path, crew: _Crew) -> Network:
+    run = _Run(faces, config, crew)
     if (out / CHECKPOINT).exists():
         run.restore(out / CHECKPOINT)
     for epoch in range(run.epoch, config.epochs):
         started = time.monotonic()
         loss = run.learn(epoch)
+        if crew.rank:
+            continue
         figures = {
             "epoch": epoch + 1,
             "loss": loss,
@@ -57,15 +73,25 @@ def train(faces: Faces, config: Config, out: Path) -> Network:
     return run.averaged
 
 
-def predict(network: Network, crops: np.ndarray[Any, np.dtype[np.uint8]], batch: int = 512) -> Logits:
-    """Return the logits of every crop, (n, 8) and (n, 7) float32 on the CPU."""
+def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArray[np.int64] | None = None) -> Logits:
+    """Return the logits of every face, (n, 8) and (n, 7) float32 on the CPU.
+
+    Args:
+        network: on any device.
+        faces: n of them.
+        batch: faces at a time.
+        mirrored: `mirror_order`, to read the mirrored faces instead.
+    """
     network.eval()
     device = next(network.parameters()).device
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(crops), batch):
-            part = torch.from_numpy(crops[start : start + batch]).to(device)
-            parts.append(Logits(*(head.float().cpu() for head in network(part))))
+        for start in range(0, len(faces), batch):
+            crops = torch.from_numpy(faces.crops[start : start + batch])
+            shapes = torch.from_numpy(faces.shapes[start : start + batch]).float()
+            if mirrored is not None:
+                crops, shapes = crops.flip(2), mirror(shapes, torch.from_numpy(mirrored))
+            parts.append(Logits(*(head.float().cpu() for head in network(crops.to(device), shapes.to(device)))))
     return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
 
@@ -74,7 +100,7 @@ def check(network: Network, faces: Faces) -> dict[str, float]:
     public = faces[faces.split == SPLITS["PublicTest"]]
     if not len(public):
         return {}
-    logits = predict(network, public.crops)
+    logits = predict(network, public)
     winners = truth(public)
     figures = {}
     if (seven := (winners >= 0) & (winners < len(EXPRESSIONS))).any():
@@ -98,24 +124,59 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     return state
 
 
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """The processes that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+
+@contextmanager
+def _together() -> Iterator[_Crew]:
+    """Join the other processes, when torchrun started this one."""
+    if not distributed.is_torchelastic_launched():
+        yield _Crew()
+        return
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield _Crew(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
+
+
 class _Run:
     """The state of a training: what a checkpoint stores, and one epoch's work."""
 
-    def __init__(self, faces: Faces, config: Config) -> None:
+    def __init__(self, faces: Faces, config: Config, crew: _Crew) -> None:
         torch.manual_seed(config.seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = (
+            torch.device("cuda", crew.rank % torch.cuda.device_count())
+            if torch.cuda.is_available()
+            else torch.device("cpu")
+        )
         rows = training_rows(faces)
         if not len(rows):
             raise DataError("the data hold no rows to train on")
         kept = faces[rows]
-        self.config, self.source = config, faces.source
+        self.config, self.source, self.crew = config, faces.source, crew
         self.crops = torch.from_numpy(kept.crops).to(self.device)
+        self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
-        self.labels = torch.from_numpy(kept.labels.astype(np.int64)).to(self.device)
-        architecture = Architecture(widths=config.widths, blocks=config.blocks, votes=len(FER_PLUS))
-        self.network = Network(architecture).to(self.device).channels_last()
-        self.averaged = Network(architecture).to(self.device).channels_last()
-        self.averaged.load_state_dict(self.network.state_dict())
+        self.labels = _smoothed(torch.from_numpy(kept.labels.astype(np.int64)), config.smoothing).to(self.device)
+        mean, deviation = shape_statistics(kept)
+        order = mirror_order(mean)
+        self.order = torch.from_numpy(order).to(self.device)
+        if config.teacher:
+            self._listen(Path(config.teacher), kept, order)
+        architecture = Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
+        self.network = Network(architecture)
+        if self.network.shape is not None:
+            self.network.shape.mean.copy_(torch.from_numpy(mean))
+            self.network.shape.deviation.copy_(torch.from_numpy(deviation))
+        self.network = self.network.to(self.device).channels_last()
+        self.averaged = copy.deepcopy(self.network)
+        self.learner: nn.Module = DistributedDataParallel(self.network) if crew.size > 1 else self.network
         # Norms and biases are left to find their own size.
         large = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
         small = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
@@ -127,18 +188,42 @@ class _Run:
         )
         self.epoch = 0
 
+    def _listen(self, path: Path, faces: Faces, order: NDArray[np.int64]) -> None:
+        """Mix the teacher's answers into the targets; a row without one gets none of the teacher's either."""
+        try:
+            teacher = checkpoint.load(path).network.to(self.device).channels_last()
+        except CheckpointError as error:
+            raise DataError(f"--teacher {path}: {error}") from error
+        self.source = hashlib.sha256(self.source.encode() + path.read_bytes()).hexdigest()
+        seen, mirrored = predict(teacher, faces), predict(teacher, faces, mirrored=order)
+        for target, one, other in (
+            (self.votes, seen.votes, mirrored.votes),
+            (self.labels, seen.labels, mirrored.labels),
+        ):
+            answers = (torch.softmax(one, dim=1) + torch.softmax(other, dim=1)).to(self.device) / 2
+            target.copy_(
+                torch.where(target.sum(dim=1, keepdim=True) > 0, target.lerp(answers, self.config.teach), target)
+            )
+
     def learn(self, epoch: int) -> float:
         """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
-        generator = torch.Generator(self.device).manual_seed(self.config.seed * 1_000_003 + epoch)
-        torch.manual_seed(self.config.seed * 1_000_003 + epoch)
-        self.network.train()
-        total, steps = 0.0, max(1, len(self.crops) // self.config.batch)
-        bar = tqdm(self._batches(generator), total=steps, desc=f"epoch {epoch + 1}/{self.config.epochs}", leave=False)
-        for step, rows in enumerate(bar):
+        chance = self.config.seed * 1_000_003 + epoch
+        order = torch.randperm(len(self.crops), generator=torch.Generator().manual_seed(chance)).to(self.device)
+        generator = torch.Generator(self.device).manual_seed(chance * 1_009 + self.crew.rank)
+        torch.manual_seed(chance * 1_009 + self.crew.rank)
+        side = self.config.small_side if epoch < self.config.small_share * self.config.epochs else self.config.side
+        self.learner.train()
+        total, size = 0.0, min(self.config.batch, len(order))
+        steps = len(order) // size
+        bar = tqdm(
+            range(steps), desc=f"epoch {epoch + 1}/{self.config.epochs}", leave=False, disable=self.crew.rank > 0
+        )
+        for step in bar:
             rate = self.config.rate * _schedule((epoch + step / steps) / self.config.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss = self._loss(rows, generator)
+            rows = order[step * size : (step + 1) * size][self.crew.rank :: self.crew.size]
+            loss = self._loss(rows, side, generator)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -147,27 +232,23 @@ class _Run:
             total += float(loss.detach())
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
         self.epoch = epoch + 1
-        return total / steps
+        return self._mean(total / steps)
 
-    def _batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        order = torch.randperm(len(self.crops), generator=generator, device=self.device)
-        size = min(self.config.batch, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size]
+    def _mean(self, value: float) -> float:
+        """Return the mean of a number over all processes."""
+        if self.crew.size == 1:
+            return value
+        values = torch.tensor(value, device=self.device)
+        distributed.all_reduce(values)
+        return float(values) / self.crew.size
 
-    def _loss(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        pictures = normalise(augment(self.crops[rows], generator)).to(memory_format=torch.channels_last)
+    def _loss(self, rows: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        crops, shapes = augment(self.crops[rows], self.shapes[rows].float(), self.order, side, generator)
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.network.classify(pictures)
-        votes = self.votes[rows]
-        voted = -(votes * functional.log_softmax(logits.votes.float(), dim=1)).sum(dim=1).mean()
-        labels = self.labels[rows]
-        if not bool((labels >= 0).any()):
-            return voted
-        labelled = functional.cross_entropy(
-            logits.labels.float(), labels, ignore_index=-1, label_smoothing=self.config.smoothing
+            logits = self.learner(crops, shapes)
+        return _cross_entropy(logits.votes, self.votes[rows]) + self.config.label_weight * _cross_entropy(
+            logits.labels, self.labels[rows]
         )
-        return voted + self.config.label_weight * labelled
 
     def _average(self) -> None:
         with torch.no_grad():
@@ -201,6 +282,29 @@ class _Run:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+
+
+def shape_statistics(faces: Faces) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of every coordinate over the faces with a mesh, (LANDMARKS, 3) each.
+
+    Without any they are 0 and 1.
+    """
+    seen = faces.shapes[~np.isnan(faces.shapes[:, 0, 0])].astype(np.float32)
+    if not len(seen):
+        return np.zeros((LANDMARKS, 3), np.float32), np.ones((LANDMARKS, 3), np.float32)
+    return seen.mean(axis=0), seen.std(axis=0) + np.float32(1e-3)
+
+
+def _smoothed(labels: Tensor, smoothing: float) -> Tensor:
+    """Return shares over `EXPRESSIONS`, (n, 7) float; all zero where there is no label."""
+    shares = functional.one_hot(labels.clamp(min=0), len(EXPRESSIONS)) * (1 - smoothing) + smoothing / len(EXPRESSIONS)
+    return shares * (labels >= 0)[:, None]
+
+
+def _cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the rows that have shares to learn; 0 without any."""
+    known = (shares.sum(dim=1) > 0).sum().clamp(min=1)
+    return -(shares * functional.log_softmax(logits.float(), dim=1)).sum() / known
 
 
 def _schedule(progress: float) -> float:

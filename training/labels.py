@@ -1,0 +1,81 @@
+"""Labelled pictures of people: a csv beside a folder of files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.reading import EXPRESSIONS
+
+
+class DataError(Exception):
+    """The data given are not what they should be; the message says which file and what was expected."""
+
+
+# What other collections call the same seven.
+_SYNONYMS = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "afraid": "fear",
+    "fearful": "fear",
+    "happiness": "happy",
+    "smile": "happy",
+    "smiling": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One line of labels.csv.
+
+    Attributes:
+        path: where the picture lies.
+        file: its name in the csv.
+        label: one of `EXPRESSIONS`.
+        person: who is in it; the file's name where the csv does not say.
+    """
+
+    path: Path
+    file: str
+    label: str
+    person: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether this person is kept for measuring: 4 of 10 are, by the SHA-256 of their name."""
+        return hashlib.sha256(self.person.encode()).digest()[0] % 10 >= 6
+
+
+def read_labels(path: Path) -> list[Labelled]:
+    """Read a csv with the columns file, label and perhaps person.
+
+    Paths are relative to it, or to a folder ``images`` beside it.
+
+    Raises:
+        DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    pictures = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        missing = {"file", "label"} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{path}: the header lacks {' and '.join(sorted(missing))}")
+        for row in reader:
+            name = (row["label"] or "").strip().lower()
+            label = _SYNONYMS.get(name, name)
+            if label not in EXPRESSIONS:
+                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
+            file_name = row["file"] or ""
+            beside, within = path.parent / file_name, path.parent / "images" / file_name
+            place = within if within.is_file() and not beside.is_file() else beside
+            pictures.append(Labelled(place, file_name, label, (row.get("person") or "").strip() or file_name))
+    if not pictures:
+        raise DataError(f"{path}: no pictures listed")
+    return pictures
