@@ -13,7 +13,7 @@ class ExpressionReader:
     """Reads expressions: the network, then its calibration."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._network = checkpoint.network.channels_last()
+        self._network = checkpoint.network.folded().channels_last()
         self._calibration = checkpoint.calibration
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> NDArray[np.float32]:

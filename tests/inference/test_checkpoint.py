@@ -143,6 +143,16 @@ def test_both_heads_are_heard_by_their_share() -> None:
     assert float(said[1][0]) == pytest.approx(float(said[1][4]))
 
 
+def test_folding_the_norms_changes_no_value(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    given = torch.from_numpy(crop_batch), torch.from_numpy(shapes)
+    network.train()(*given)  # norms that have seen something
+    network.eval()
+    folded = network.folded()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d) for module in folded.modules())
+    for before, after in zip(network(*given), folded(*given), strict=True):
+        assert after.detach().numpy() == pytest.approx(before.detach().numpy(), abs=1e-4)
+
+
 def test_the_shape_is_seen_and_may_be_missing(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
     hidden = read(network, crop_batch, np.full_like(shapes, np.nan))
     assert np.isfinite(hidden).all()
