@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from inference.emoji_map import EmojiMap, main_face
 from inference.reading import Box, Emoji, FaceReading, Reading
 
-HALF_LIFE = 0.15
+HALF_LIFE = 0.1
 """Seconds after which a frame counts half."""
 
 HOLD = 0.4
