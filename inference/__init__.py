@@ -20,6 +20,7 @@ from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
 if TYPE_CHECKING:
     from inference.emoji_map import TELEGRAM_REACTIONS, Choice, EmojiMap, load_emoji_map, main_face
     from inference.reader import FaceReader, load_reader
+    from inference.steady import Steady
 
 __all__ = [
     "EXPRESSIONS",
@@ -38,6 +39,7 @@ __all__ = [
     "PhotoLimits",
     "PhotoNotFound",
     "Reading",
+    "Steady",
     "UnreadableImage",
     "UnsupportedFormat",
     "load_emoji_map",
@@ -52,6 +54,10 @@ def __getattr__(name: str) -> Any:
         from inference import emoji_map
 
         return getattr(emoji_map, name)
+    if name == "Steady":
+        from inference.steady import Steady
+
+        return Steady
     if name in ("FaceReader", "load_reader"):
         from inference import reader
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from inference import CheckpointError, Emoji, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
 from inference.photo import Photo, decode
+from inference.rules import cut
 from inference.witnesses import favoured
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(json.dumps({"photo": str(path), **reading.to_json()}, ensure_ascii=False), flush=True)
             else:
                 print(_text(path, reading, reader.emoji_map.no_face), flush=True)
-                if options.explain:
-                    print(explanation(reading, reader.emoji_map), flush=True)
+                if options.explain and reading.faces:
+                    print(_explanation(reading, reader.emoji_map), flush=True)
     if reader:
         reader.close()
     return 1 if failed else 0
@@ -105,7 +106,7 @@ def _text(photo: Path, reading: Reading, no_face: Emoji) -> str:
     )
 
 
-def explanation(reading: Reading, emoji_map: EmojiMap) -> str:
+def _explanation(reading: Reading, emoji_map: EmojiMap) -> str:
     """Say of each face what was read, which rules were passed over and why, and which one chose."""
     lines = []
     for number, face in enumerate(reading.faces, 1):
@@ -113,8 +114,8 @@ def explanation(reading: Reading, emoji_map: EmojiMap) -> str:
         heard = [f"{cue} for {' or '.join(gains)}" for cue in face.cues if (gains := favoured(cue))]
         lines += [
             f"  face {number} of {len(reading.faces)}: {face.emoji.character}  {face.rule}",
-            "    scores  " + ", ".join(f"{name} {score:.2f}" for name, score in scores),
-            "    cues    " + (", ".join(f"{cue} {sure:.2f}" for cue, sure in face.cues.items()) or "none"),
+            "    scores  " + ", ".join(f"{name} {cut(score)}" for name, score in scores),
+            "    cues    " + (", ".join(f"{cue} {cut(sure)}" for cue, sure in face.cues.items()) or "none"),
             *([f"    speak   {', '.join(heard)}: already in the scores"] if heard else []),
         ]
         for rule, objection in emoji_map.explain(face, len(reading.faces)):

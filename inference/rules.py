@@ -80,13 +80,13 @@ class When:
         if self.expressions and face.expression not in self.expressions:
             return f"the expression is {face.expression}, not {' or '.join(self.expressions)}"
         if self.sure_at_least and not face.confidence >= self.sure_at_least:
-            return f"{_cut(face.confidence)} sure of {face.expression}, not {self.sure_at_least:.2f} or more"
+            return f"{cut(face.confidence)} sure of {face.expression}, not {self.sure_at_least:.2f} or more"
         if self.sure_below < math.inf and not face.confidence < self.sure_below:
-            return f"{_cut(face.confidence)} sure of {face.expression}, not below {self.sure_below:.2f}"
+            return f"{cut(face.confidence)} sure of {face.expression}, not below {self.sure_below:.2f}"
         if self.second and face.second not in self.second:
             return f"second comes {face.second}, not {' or '.join(self.second)}"
         if self.second_at_least and not face.second_confidence >= self.second_at_least:
-            return f"{_cut(face.second_confidence)} for {face.second}, not {self.second_at_least:.2f} or more"
+            return f"{cut(face.second_confidence)} for {face.second}, not {self.second_at_least:.2f} or more"
         if missing := [name for name in self.cues if face.cues.isdisjoint(_members(name))]:
             return f"not seen: {', '.join(missing)}"
         if unwanted := [name for name in self.no_cues if not face.cues.isdisjoint(_members(name))]:
@@ -156,6 +156,6 @@ def _members(name: str) -> frozenset[str]:
     return frozenset(CUE_GROUPS.get(name, (name,)))
 
 
-def _cut(share: float) -> str:
+def cut(share: float) -> str:
     """Return two decimals, not rounded up: 0.599 is not the 0.60 that was asked for."""
     return f"{math.floor(share * 100) / 100:.2f}" if math.isfinite(share) else str(share)
