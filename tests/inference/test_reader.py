@@ -31,10 +31,10 @@ def reader_with(tmp_path: Path) -> Iterator[Callable[[str, str], FaceReader]]:
 
 @pytest.fixture
 def large_and_small(portrait: bytes) -> bytes:
-    image = Image.open(io.BytesIO(portrait)).convert("RGB")
-    both = Image.new("RGB", (1600, 1024), (90, 110, 130))
-    both.paste(image.resize((1024, 1024)), (0, 0))
-    both.paste(image.resize((230, 230)), (1250, 300))
+    head = Image.open(io.BytesIO(portrait)).convert("RGB").crop((140, 30, 310, 200))
+    both = Image.new("RGB", (1280, 700), (110, 110, 110))
+    both.paste(head.resize((600, 600)), (100, 50))
+    both.paste(head.resize((60, 60)), (1000, 300))
     file = io.BytesIO()
     both.save(file, "PNG")
     return file.getvalue()
