@@ -193,21 +193,36 @@ def _rules(entry: Entry, table: Mapping[str, Emoji], labels: Sequence[str]) -> t
         why = fields["why"].line_of_text()
         if why in lines:
             raise fields["why"].error(f"words of its own, line {lines[why]} has these")
-        when = _when(fields["when"], labels) if "when" in fields else When()
-        rules.append(Rule(why, when, _used_emoji(fields["emoji"], table)))
         if item is entries[-1] and "when" in fields:
             raise fields["when"].error('no "when" in the last rule, which takes every face that is left', '"when"')
         if item is not entries[-1] and "when" not in fields:
             raise item.error('a "when" in every rule but the last, for nothing behind it gets a turn', 'no "when"')
-        if blocking := _blocking(rules, labels):
-            others = " and ".join(f"line {lines[rule.why]}" for rule in blocking)
-            raise item.error(f"a rule above {others}, or one that asks for something else", _never(blocking))
+        when = _when(fields["when"], labels) if "when" in fields else When()
+        rules.append(Rule(why, when, _used_emoji(fields["emoji"], table)))
         lines[why] = item.line
+    _check_turns(entries, rules, labels, lines)
     for label in labels:
         if not any(rule.when.is_plain and rule.when.expressions == (label,) for rule in rules):
             allowed = "for each expression one that asks for it, perhaps for how sure, and for nothing else"
             raise entry.error(allowed, f"no such rule for {quoted(label)}")
     return tuple(rules)
+
+
+def _check_turns(
+    entries: Sequence[Entry], rules: Sequence[Rule], labels: Sequence[str], lines: Mapping[str, int]
+) -> None:
+    """Refuse rules whose faces are all taken by earlier ones: the first by its line, the others beside it."""
+    blocked = {number: found for number in range(len(rules)) if (found := _blocking(rules[: number + 1], labels))}
+    if not blocked:
+        return
+    (number, blocking), *others = blocked.items()
+    takes = " and ".join(quoted(rule.why) for rule in blocking) + f" already take{'s' * (len(blocking) == 1)}"
+    above = " and ".join(f"line {lines[rule.why]}" for rule in blocking)
+    likewise = f" (likewise the one in line {', '.join(str(entries[other].line) for other, _ in others)})"
+    raise entries[number].error(
+        f'a rule above {above}, another "when", or none: delete it{likewise if others else ""}',
+        f"a rule that never gets a turn: {takes} all such faces",
+    )
 
 
 def _blocking(rules: Sequence[Rule], labels: Sequence[str]) -> list[Rule]:
@@ -223,11 +238,6 @@ def _blocking(rules: Sequence[Rule], labels: Sequence[str]) -> list[Rule]:
             return []
         blocking.append(rule)
     return list(dict.fromkeys(blocking))
-
-
-def _never(blocking: Sequence[Rule]) -> str:
-    takes = " and ".join(quoted(rule.why) for rule in blocking)
-    return f"a rule that never gets a turn: {takes} already {'take' if len(blocking) > 1 else 'takes'} all such faces"
 
 
 def _when(entry: Entry, labels: Sequence[str]) -> When:

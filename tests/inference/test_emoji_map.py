@@ -761,6 +761,15 @@ def test_the_name_that_was_meant_is_suggested(write: Write, wrong: str, meant: s
         load_emoji_map(write(GOOD.replace("cues: wink", wrong)), LABELS)
 
 
+def test_all_rules_that_a_new_one_leaves_nothing_are_named_at_once(write: Write) -> None:
+    with pytest.raises(EmojiMapError) as caught:
+        load_emoji_map(write("rules:\n  - {emoji: 🤩, when: {expression: happy}, why: mine}\n" + GOOD[7:]), LABELS)
+    assert caught.value.message == (
+        'emoji_map.yaml, line 6, rule 3: found a rule that never gets a turn: "mine" already takes all such faces; '
+        'allowed: a rule above line 2, another "when", or none: delete it (likewise the one in line 9)'
+    )
+
+
 def test_a_rule_behind_the_last_one_is_told_where_to_go(write: Write) -> None:
     """The likeliest mistake: a rule of one's own at the end of the list."""
     text = GOOD.replace("group:", "  - emoji: 🤠\n    when: {cues: pout}\n    why: a cowboy\ngroup:")
@@ -834,7 +843,7 @@ values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(st.dictionaries(st.sampled_from(CONDITIONS) | st.text(max_size=5), values, max_size=3) | values)
 def test_whatever_stands_after_when_is_taken_or_named(write: Write, when: object) -> None:
     content = yaml.safe_load(GOOD)
