@@ -47,8 +47,10 @@ class _Neutral:
 
 
 _WIDTH = _Neutral(0.789, 0.052)
-_LIFT = _Neutral(-0.029, 0.021)
+_LIFT = _Neutral(-0.140, 0.037)
 _REACH = _Neutral(1.169, 0.044)
+_LIFT_DIFFERENCE = _Neutral(0, 0.017)
+_REACH_DIFFERENCE = _Neutral(0, 0.029)
 _INNER_BROW = _Neutral(0.348, 0.042)
 _CHEEK_BELOW = _Neutral(0.475, 0.021)
 
@@ -161,7 +163,7 @@ _FACING = (_below("yaw", 28, 3), _below("pitch", 25, 3))
 _FRONTAL = (_below("yaw", 18, 2), _below("pitch", 20, 3))
 _EYES_SEEN = _above("shade", 0.6, 0.05)
 _EYES_CLOSED = (_below("lids_most", 0.16, 0.015), _below("looks_most", 0, 1), _EYES_SEEN, *_FACING)
-_SMILE = (_above("smile", 1.5, 0.4), *_FACING)
+_SMILE = (_above("smile", 1.45, 0.4), *_FACING)
 _WINK = (_EYES_SEEN, *_FACING)
 
 RULES: Mapping[str, tuple[Test, ...]] = {
@@ -174,7 +176,7 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "mouth_wide_open": (_above("gap", 0.42, 0.04), *_FACING),
     "smile_closed": (_below("gap", 0.06, 0.015), *_SMILE),
     "smile_open": (_above("gap", 0.06, 0.015), *_SMILE),
-    "smirk": (_above("smirk", 2.3, 0.4), _below("gap", 0.12, 0.02), *_FRONTAL),
+    "smirk": (_above("smirk", 2.7, 0.4), _below("gap", 0.12, 0.02), *_FRONTAL),
     "pout": (_below("mouth_width", 0.64, 0.02), _above("purse", 0.43, 0.02), _below("gap", 0.07, 0.01), *_FRONTAL),
     "lips_pressed": (_below("lips", 0.197, 0.008), _below("gap", 0.02, 0.005), _below("smile", 1, 0.3), *_FRONTAL),
     "brows_raised": (_above("brows", 0.46, 0.015), _below("brow_difference", 0.09, 0.01), *_FACING),
@@ -233,12 +235,13 @@ def _measures(head: Head, lids: tuple[float, float], looks: tuple[float, float],
     cheeks = _above_eye(points, _CHEEKS, _UNDER_EYES)
     gap, width = _distance(*points[list(_INNER_LIPS)]), _distance(*points[list(_MOUTH_CORNERS)])
     lips = float(np.linalg.norm(points[list(_OUTER_LIPS)] - points[list(_INNER_LIPS)], axis=1).sum())
-    # Of each corner of the mouth: how far above the middle of the lips, and how far from the outer corner of its eye.
-    lifts = (points[list(_INNER_LIPS), 1].mean() - points[list(_MOUTH_CORNERS), 1]).tolist()
+    # Of each corner of the mouth: how far above the edge of the upper lip, how far from the outer corner of its eye.
+    lifts = (points[_OUTER_LIPS[0], 1] - points[list(_MOUTH_CORNERS), 1]).tolist()
     reaches = [_distance(points[eye[0]], points[corner]) for eye, corner in zip(_EYES, _MOUTH_CORNERS, strict=True)]
     lift, reach = _LIFT.deviation(sum(lifts) / 2), _REACH.deviation(sum(reaches) / 2)
     # Both signs of one side have to agree, or it is a twist of the mesh.
-    higher, nearer = (lifts[0] - lifts[1]) / _LIFT.spread, (reaches[1] - reaches[0]) / _REACH.spread
+    higher = _LIFT_DIFFERENCE.deviation(lifts[0] - lifts[1])
+    nearer = _REACH_DIFFERENCE.deviation(reaches[1] - reaches[0])
     aside, up = _gaze(points)
     return Measures(
         yaw=abs(head.yaw),

@@ -65,7 +65,7 @@ class EmojiMap:
     unsure_below: float
     steps: Mapping[str, tuple[Step, ...]]
 
-    def choose(self, scores: Mapping[str, float], cues: Sequence[str] = ()) -> Emoji:  # noqa: ARG002
+    def choose(self, scores: Mapping[str, float], cues: Iterable[str] = ()) -> Emoji:  # noqa: ARG002
         """Choose the emoji of one face; every input has an answer, and always the same.
 
         Args:

@@ -79,7 +79,7 @@ def describe(patch: Patch) -> NDArray[np.float32]:
     weight = np.concatenate([strength * (1 - share), strength * share])
     size = grey.size // CELL**2 * DIRECTIONS
     histogram = np.bincount(places.ravel(), weight.ravel(), size) / CELL**2
-    return np.sqrt(histogram).astype(np.float32)
+    return np.asarray(np.sqrt(histogram), np.float32)
 
 
 @cache

@@ -57,12 +57,16 @@ def hold_still(landmarks: NDArray[np.float32]) -> Head:
     points = landmarks.astype(np.float64)
     stable, target = points[list(STABLE)], mean_face()[list(STABLE)]
     scale, turn, offset = fit(stable, target)
-    x, z = turn[:, 0], turn[:, 2]
+    (x, y, _), back = turn[:, 0].tolist(), turn[:, 2].tolist()
+    roll = math.atan2(y, x)
+    # The axis from the nose to the back of the head, once the head is level in the picture.
+    aside = back[0] * math.cos(roll) + back[1] * math.sin(roll)
+    down = back[1] * math.cos(roll) - back[0] * math.sin(roll)
     return Head(
         points=scale * points @ turn + offset,
-        yaw=math.degrees(math.atan2(z[0], z[2])),
-        pitch=math.degrees(math.asin(max(-1.0, min(1.0, z[1])))),
-        roll=math.degrees(math.atan2(x[1], x[0])),
+        yaw=math.degrees(math.atan2(aside, back[2])),
+        pitch=math.degrees(math.asin(max(-1.0, min(1.0, down)))),
+        roll=math.degrees(roll),
     )
 
 

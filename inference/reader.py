@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
 from inference.crops import crop
+from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
@@ -69,13 +70,15 @@ class FaceReader:
         left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
         best = EXPRESSIONS[int(row.argmax())]
+        # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
+        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels)
         return FaceReading(
             box=Box(left, top, min(right, photo.width), min(bottom, photo.height)),
             expression=best,
             confidence=scores[best],
             scores=scores,
-            cues=(),
-            emoji=self._emoji_map.choose(scores),
+            cues=cues,
+            emoji=self._emoji_map.choose(scores, cues),
         )
 
     def close(self) -> None:

@@ -61,7 +61,8 @@ class FaceReading:
         expression: the likeliest of `EXPRESSIONS`.
         confidence: its calibrated probability, 0 to 1.
         scores: calibrated probability of each of `EXPRESSIONS`; they sum to 1.
-        cues: what the landmarks add (winks and the like), possibly empty.
+        cues: what is seen of `inference.CUES` (winks and the like) with its confidence, 0.5 to 1; the strongest first,
+            possibly none.
         emoji: the answer for this face.
     """
 
@@ -69,7 +70,7 @@ class FaceReading:
     expression: str
     confidence: float
     scores: Mapping[str, float]
-    cues: tuple[str, ...]
+    cues: Mapping[str, float]
     emoji: Emoji
 
     @property
@@ -84,7 +85,7 @@ class FaceReading:
             "expression": self.expression,
             "confidence": round(self.confidence, 4),
             "scores": {name: round(score, 4) for name, score in self.scores.items()},
-            "cues": list(self.cues),
+            "cues": {name: round(sure, 4) for name, sure in self.cues.items()},
             "emoji": self.emoji.character,
             "emoji_name": self.emoji.name,
         }

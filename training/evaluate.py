@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,15 @@ class Outcome:
         return self.face.expression if self.face else UNREADABLE if self.error else NO_FACE
 
 
-def read_labels(path: Path) -> list[Labelled]:
+def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> list[Labelled]:
     """Read a csv with the columns file and label; paths are relative to it, or to a folder ``images`` beside it.
 
+    Args:
+        path: the csv.
+        allowed: what a label may be; None for anything.
+
     Raises:
-        DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
+        DataError: no such file, a column is missing, or a label is not allowed; the message names the line.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -79,8 +84,8 @@ def read_labels(path: Path) -> list[Labelled]:
         for row in reader:
             name = (row["label"] or "").strip().lower()
             label = _SYNONYMS.get(name, name)
-            if label not in EXPRESSIONS:
-                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
+            if allowed is not None and label not in allowed:
+                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
             file_name = row["file"] or ""
             beside, within = path.parent / file_name, path.parent / "images" / file_name
             place = within if within.is_file() and not beside.is_file() else beside
@@ -95,14 +100,15 @@ def evaluate(reader: FaceReader, pictures: list[Labelled]) -> list[Outcome]:
     outcomes = []
     for picture in tqdm(pictures, desc="reading", unit="photo"):
         started = time.perf_counter()
-        reading, error = _read(reader, picture.path)
+        reading, error = read(reader, picture.path)
         milliseconds = 1000 * (time.perf_counter() - started)
         face = main_face(reading.faces)
         outcomes.append(Outcome(picture, face, len(reading.faces), error, milliseconds))
     return outcomes
 
 
-def _read(reader: FaceReader, path: Path) -> tuple[Reading, str | None]:
+def read(reader: FaceReader, path: Path) -> tuple[Reading, str | None]:
+    """Read one picture; where that fails, return no faces and the error's code."""
     nothing = Reading(0, 0, (), None)
     try:
         return reader.read(path.read_bytes()), None

@@ -27,8 +27,8 @@ FOREHEAD, CHIN = 10, 152
 WEIGHT_DECAY = 0.01
 
 
-def mean_face(labels: Path, out: Path) -> None:
-    """Average the neutral faces of labelled pictures, mirrored ones too, and store them as float32 (478, 3).
+def mean_face(labels: Path, out: Path) -> int:
+    """Average the neutral faces of labelled pictures, mirrored too; return how many, and store a float32 (478, 3).
 
     Raises:
         DataError: a picture is missing, or no face is labelled neutral.
@@ -49,6 +49,7 @@ def mean_face(labels: Path, out: Path) -> None:
     mean = _average([mean, (mean * (-1, 1, 1))[partner]], mean)
     out.parent.mkdir(parents=True, exist_ok=True)
     np.save(out, _upright(mean, partner).astype(np.float32))
+    return sum(neutral)
 
 
 def _average(shapes: list[Points], start: Points) -> Points:

@@ -59,7 +59,7 @@ class WrittenReader(ObedientReader):
         for share in shares:
             scores[EXPRESSIONS[share % len(EXPRESSIONS)]] += (1 - int(percent) / 100) / 6
         box = Box(left, 0, left + int(width), int(width))
-        return FaceReading(box, expression, scores[expression], scores, (), self._map.choose(scores))
+        return FaceReading(box, expression, scores[expression], scores, {}, self._map.choose(scores))
 
 
 class RunningBot:

@@ -124,7 +124,7 @@ def test_any_probabilities_have_an_answer_from_the_table(weights: list[float]) -
 
 
 def face(side: int, confidence: float, emoji: Emoji) -> FaceReading:
-    return FaceReading(Box(0, 0, side, side), "happy", confidence, {"happy": confidence}, (), emoji)
+    return FaceReading(Box(0, 0, side, side), "happy", confidence, {"happy": confidence}, {}, emoji)
 
 
 def test_the_biggest_surest_face_answers_for_the_picture() -> None:
@@ -219,7 +219,7 @@ def test_any_text_is_an_emoji_or_our_error(text: str) -> None:
 
 def test_a_changed_map_chooses_anew_for_every_face_and_the_picture() -> None:
     small, big = (
-        FaceReading(Box(0, 0, side, side), name, 0.9, {name: 0.9}, (), SHIPPED.no_face)
+        FaceReading(Box(0, 0, side, side), name, 0.9, {name: 0.9}, {}, SHIPPED.no_face)
         for side, name in ((10, "happy"), (20, "sad"))
     )
     reading = Reading(100, 50, (small, big), SHIPPED.no_face)
