@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.crops import anchors_of, crop
 from inference.eyes import openness
 from inference.head import Head, Points, hold_still
 
@@ -119,15 +118,28 @@ class Measures:
         return max(self.looks_right, self.looks_left)
 
     @property
+    def shut(self) -> float:
+        """How closed the more open eye is by both witnesses, which weigh about alike."""
+        return (0.2 - self.lids_most) / 0.04 - self.looks_most / 2
+
+    @property
+    def lids_ratio(self) -> float:
+        """Of the more closed eye to the more open one."""
+        return self.lids_least / max(self.lids_most, 0.01)
+
+    @property
     def wink_right(self) -> float:
-        """How much more closed the right eye is than the left by both witnesses, which weigh about alike."""
+        """How much more closed the right eye is than the left by both witnesses, which weigh about alike.
+
+        The more a head is turned, the less alike its eyes look anyway: that is taken off.
+        """
         lids = math.log(max(self.lids_left, 0.01) / max(self.lids_right, 0.01))
-        return lids / 0.5 + (self.looks_left - self.looks_right) / 5
+        return lids / 0.5 + (self.looks_left - self.looks_right) / 5 - 0.02 * self.yaw
 
     @property
     def wink_left(self) -> float:
         """Likewise for the left eye."""
-        return -self.wink_right
+        return -self.wink_right - 0.04 * self.yaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +170,37 @@ def _below(measure: str, at: float, softness: float) -> Test:
     return Test(measure, at, -softness)
 
 
+_EYES_SEEN = _above("shade", 0.6, 0.05)
+
+
+def _wink(closed: str, opened: str) -> tuple[Test, ...]:
+    return (
+        _above(f"wink_{closed}", 1.8, 0.4),
+        _below("lids_ratio", 0.65, 0.04),
+        _above("lids_most", 0.19, 0.015),
+        _below(f"looks_{closed}", -0.2, 0.5),
+        _above(f"looks_{opened}", -0.5, 0.5),
+        _EYES_SEEN,
+        _below("yaw", 32, 2),
+        _below("pitch", 28, 3),
+    )
+
+
 # Beyond these turns the far half of the mesh is a guess.
 _FACING = (_below("yaw", 28, 3), _below("pitch", 25, 3))
 _FRONTAL = (_below("yaw", 18, 2), _below("pitch", 20, 3))
-_EYES_SEEN = _above("shade", 0.6, 0.05)
-_EYES_CLOSED = (_below("lids_most", 0.16, 0.015), _below("looks_most", 0, 1), _EYES_SEEN, *_FACING)
+_EYES_CLOSED = (
+    _above("shut", 1.7, 0.4),
+    _below("lids_most", 0.22, 0.015),
+    _below("looks_most", 0.3, 0.5),
+    _EYES_SEEN,
+    *_FACING,
+)
 _SMILE = (_above("smile", 1.45, 0.4), *_FACING)
-_WINK = (_EYES_SEEN, *_FACING)
 
 RULES: Mapping[str, tuple[Test, ...]] = {
-    "wink_left": (_above("wink_left", 2, 0.5), _below("looks_left", 1.5, 1), _above("looks_right", 0, 1), *_WINK),
-    "wink_right": (_above("wink_right", 2, 0.5), _below("looks_right", 1.5, 1), _above("looks_left", 0, 1), *_WINK),
+    "wink_left": _wink("left", "right"),
+    "wink_right": _wink("right", "left"),
     "eyes_closed": _EYES_CLOSED,
     "eyes_squeezed": (_above("squeeze", 1, 0.3), *_EYES_CLOSED),
     "eyes_wide": (_above("lids_least", 0.4, 0.015), _above("looks_most", 0, 1), _EYES_SEEN, *_FACING),
@@ -194,28 +226,31 @@ CUES: tuple[str, ...] = tuple(RULES)
 """All names a reading may carry."""
 
 
-def read_cues(landmarks: NDArray[np.float32], pixels: NDArray[np.uint8]) -> dict[str, float]:
+def read_cues(
+    landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8]
+) -> dict[str, float]:
     """Return the cues that are seen with their confidence, 0.5 to 1, the strongest first.
 
     Args:
         landmarks: (478, 3) of `FoundFace.landmarks`.
         pixels: the photo they were found in, (rows, columns, 3) RGB or (rows, columns) grey, uint8.
+        aligned: the face's crop by `inference.crops`.
 
     Raises:
         ValueError: the landmarks fall together.
     """
-    measures = measure(landmarks, pixels)
+    measures = measure(landmarks, pixels, aligned)
     sure = {cue: min(test.sureness(measures) for test in tests) for cue, tests in RULES.items()}
     seen = sorted((cue for cue in CUES if sure[cue] >= 0.5), key=lambda cue: -sure[cue])
     return {cue: sure[cue] for cue in seen}
 
 
-def measure(landmarks: NDArray[np.float32], pixels: NDArray[np.uint8]) -> Measures:
+def measure(landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8]) -> Measures:
     """Measure one face; arguments and errors as `read_cues`."""
     head = hold_still(landmarks)
     lids_right, lids_left = eye_aspect_ratios(head.points)
     looks_right, looks_left = openness(pixels, landmarks)
-    return _measures(head, (lids_right, lids_left), (looks_right, looks_left), _shade(pixels, landmarks))
+    return _measures(head, (lids_right, lids_left), (looks_right, looks_left), _shade(aligned))
 
 
 def eye_aspect_ratios(points: Points) -> tuple[float, float]:
@@ -286,14 +321,18 @@ def _gaze(points: Points) -> tuple[float, float]:
     return aside, -down
 
 
-def _shade(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> float:
+def _shade(aligned: NDArray[np.uint8]) -> float:
     """Return the brightness around the eyes as a share of the cheeks', of the side and of the place with the most.
 
     Dark glasses cover the lids and the skin under the eyes; a natural eye's surroundings are skin.
     """
-    face = crop(pixels, anchors_of(landmarks)).astype(np.float32) + 8  # in the dark, noise is no shade
     shares = []
     for lens, under, cheek in zip(_LENSES, _UNDER_EYE_SKIN, _CHEEK_SKIN, strict=True):
-        reference = float(np.median(face[cheek]))
-        shares += [float(np.percentile(face[lens], 75)) / reference, float(np.median(face[under])) / reference]
+        reference = _quantile(aligned[cheek], 0.5)
+        shares += [_quantile(aligned[lens], 0.75) / reference, _quantile(aligned[under], 0.5) / reference]
     return max(shares)
+
+
+def _quantile(region: NDArray[np.uint8], share: float) -> float:
+    """Return a quantile of the brightness; eight more, so that in the dark noise is no shade."""
+    return float(np.sort(region, axis=None)[int(share * region.size)]) + 8

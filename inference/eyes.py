@@ -21,10 +21,15 @@ WEIGHTS = Path(__file__).parent / "weights" / "eyes.npy"
 # A patch of 24 x 16 pixels, the corners of the eye 16 apart in its middle.
 WIDTH, HEIGHT, EYE = 24, 16, 16
 CELL, DIRECTIONS = 4, 8
+BINS = HEIGHT // CELL * (WIDTH // CELL) * DIRECTIONS
 # (corner on the picture's left, corner on its right) of the person's right eye, then of the left.
 CORNERS = ((33, 133), (362, 263))
 
 Patch = NDArray[np.uint8]
+
+# Of every pixel: where the bins of its cell begin.
+_ROWS, _COLUMNS = np.mgrid[:HEIGHT, :WIDTH] // CELL
+_FIRST_BIN = (_ROWS * (WIDTH // CELL) + _COLUMNS) * DIRECTIONS
 
 
 def openness(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> tuple[float, float]:
@@ -73,12 +78,9 @@ def describe(patch: Patch) -> NDArray[np.float32]:
     direction = (np.arctan2(down, across) / (2 * np.pi) % 1.0) * DIRECTIONS
     lower = np.floor(direction).astype(np.intp)
     share = direction - lower
-    rows, columns = np.divmod(np.arange(grey.size).reshape(grey.shape), WIDTH)
-    cells = (rows // CELL * (WIDTH // CELL) + columns // CELL) * DIRECTIONS
-    places = np.concatenate([cells + lower % DIRECTIONS, cells + (lower + 1) % DIRECTIONS])
+    places = np.concatenate([_FIRST_BIN + lower % DIRECTIONS, _FIRST_BIN + (lower + 1) % DIRECTIONS])
     weight = np.concatenate([strength * (1 - share), strength * share])
-    size = grey.size // CELL**2 * DIRECTIONS
-    histogram = np.bincount(places.ravel(), weight.ravel(), size) / CELL**2
+    histogram = np.bincount(places.ravel(), weight.ravel(), BINS) / CELL**2
     return np.asarray(np.sqrt(histogram), np.float32)
 
 

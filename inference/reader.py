@@ -62,16 +62,20 @@ class FaceReader:
             return Reading(photo.width, photo.height, (), None)
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
         scores = self._expressions.read(crops)
-        faces = tuple(self._face(photo, face, row) for face, row in zip(found, scores, strict=True))
+        faces = tuple(
+            self._face(photo, face, aligned, row) for face, aligned, row in zip(found, crops, scores, strict=True)
+        )
         main = main_face(faces)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)
 
-    def _face(self, photo: Photo, found: FoundFace, row: NDArray[np.float32]) -> FaceReading:
+    def _face(
+        self, photo: Photo, found: FoundFace, aligned: NDArray[np.uint8], row: NDArray[np.float32]
+    ) -> FaceReading:
         left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
         best = EXPRESSIONS[int(row.argmax())]
         # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
-        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels)
+        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned)
         return FaceReading(
             box=Box(left, top, min(right, photo.width), min(bottom, photo.height)),
             expression=best,

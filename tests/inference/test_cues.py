@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference import load_reader
+from inference.crops import anchors_of, crop
 from inference.cues import CUES, read_cues
 from inference.faces import FaceFinder
 from inference.head import Points, hold_still, mean_face
@@ -36,6 +37,10 @@ SHIFT = 4
 SKIN, DARK, WHITE, LIP, IRIS = (205, 165, 140), (60, 40, 30), (240, 238, 235), (170, 90, 90), (70, 50, 40)
 
 
+def seen_in(mesh: Mesh, pixels: Pixels) -> dict[str, float]:
+    return read_cues(mesh, pixels, crop(pixels, anchors_of(mesh)))
+
+
 class Photo:
     """A face put into a photo and drawn."""
 
@@ -54,7 +59,7 @@ class Photo:
 
     @property
     def cues(self) -> dict[str, float]:
-        return read_cues(self.mesh, self.pixels)
+        return seen_in(self.mesh, self.pixels)
 
     def wear_dark_glasses(self) -> Photo:
         for side in (0, 1):
@@ -121,8 +126,8 @@ def test_the_strongest_cue_comes_first_and_none_is_doubtful() -> None:
 @pytest.mark.parametrize(("scale", "at"), [(45, (150, 400)), (140, (320, 250))])
 def test_size_and_place_do_not_matter(cue: str, scale: float, at: tuple[float, float]) -> None:
     seen = Photo(showing(cue), scale, at).cues
-    assert seen[cue] == pytest.approx(photo_of(cue).cues[cue], abs=0.15)
-    assert set(seen) == set(photo_of(cue).cues)
+    assert set(seen) == {cue}
+    assert seen[cue] == pytest.approx(photo_of(cue).cues[cue], abs=0.3)
 
 
 @pytest.mark.parametrize("cue", ["wink_right", "eyes_closed", "smile_closed", "brows_lowered", "looking_up"])
@@ -151,8 +156,8 @@ def test_behind_dark_glasses_eyes_do_nothing(cue: str) -> None:
 def test_the_landmarks_alone_make_no_wink_nor_closed_eyes() -> None:
     """The mesh may say so where the pixels show an open eye: under hair, in a shadow."""
     open_eyes = photo_of(None).pixels
-    assert read_cues(photo_of("wink_left").mesh, open_eyes) == {}
-    assert read_cues(photo_of("eyes_closed").mesh, open_eyes) == {}
+    assert seen_in(photo_of("wink_left").mesh, open_eyes) == {}
+    assert seen_in(photo_of("eyes_closed").mesh, open_eyes) == {}
 
 
 def test_a_squint_is_no_wink() -> None:
@@ -169,12 +174,12 @@ def test_both_eyes_closed_unevenly_are_no_wink() -> None:
 def test_grey_photos_are_read_too() -> None:
     photo = photo_of("wink_left")
     grey = np.asarray(cv2.cvtColor(photo.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    assert read_cues(photo.mesh, grey) == pytest.approx(photo.cues, abs=0.02)
+    assert seen_in(photo.mesh, grey) == pytest.approx(photo.cues, abs=0.02)
 
 
 def test_landmarks_that_fall_together_are_refused() -> None:
     with pytest.raises(ValueError, match="fall together"):
-        read_cues(np.zeros((478, 3), np.float32), np.zeros((64, 64, 3), np.uint8))
+        read_cues(np.zeros((478, 3), np.float32), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8))
 
 
 @pytest.mark.parametrize(("yaw", "roll"), [(0, 0), (25, 0), (-30, 0), (0, 35), (20, -15)])
@@ -204,7 +209,7 @@ def test_a_real_eye_painted_shut_winks(portrait: bytes, mirrored: bool) -> None:
     (face,) = finder.find(shut)
     finder.close()
     assert face.landmarks is not None
-    seen = read_cues(face.landmarks, shut)
+    seen = seen_in(face.landmarks, shut)
     assert ("wink_right" if mirrored else "wink_left") in seen
     assert ("wink_left" if mirrored else "wink_right") not in seen
 
