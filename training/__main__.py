@@ -1,4 +1,4 @@
-"""python -m training prepare | train | evaluate | export | mean-face | eyes | cues: from published files to weights."""
+"""python -m training STEP: from the published files to the released weights, and to figures; see --help."""
 
 from __future__ import annotations
 
@@ -70,6 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
     step = steps.add_parser("cues", help="measure on labelled pictures how often each cue fires")
     step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label; any labels")
     step.set_defaults(run=_cues)
+
+    step = steps.add_parser("draw-cues", help="draw the mean face showing each cue")
+    step.add_argument("--out", type=Path, required=True, help="the .svg to write")
+    step.set_defaults(run=_draw_cues)
 
     options = parser.parse_args(arguments)
     try:
@@ -160,6 +164,12 @@ def _cues(options: argparse.Namespace) -> None:
 
     for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
         print(line)
+
+
+def _draw_cues(options: argparse.Namespace) -> None:
+    from training.drawn_faces import draw
+
+    draw(options.out)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from inference.head import Points, mean_face
@@ -22,8 +23,10 @@ UPPER_LIP = (185, 40, 39, 37, 0, 267, 269, 270, 409), (191, 80, 81, 82, 13, 312,
 LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375), (95, 88, 178, 87, 14, 317, 402, 318, 324)
 MOUTH = (61, 291, 78, 308)
 CHEEKS = (50, 280)
-OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152)
-OVAL += (148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152),
+    *(148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
 NOSE = (168, 6, 197, 195, 5, 4), (98, 97, 2, 326, 327)
 
 RIGHT, LEFT = 0, 1
@@ -146,8 +149,10 @@ def draw(out: Path) -> None:
 
 
 def _face(face: Face, covered: bool) -> str:
-    shapes = [_line(face, OVAL, "#fde7c8")]
-    shapes += [_line(face, brow[:5] + brow[5:], "#333") for brow in BROWS]
+    # The outline of what we see, from wherever we see it.
+    outline = cv2.convexHull(face[:, :2].astype(np.float32), returnPoints=False)
+    shapes = [_line(face, outline.ravel().tolist(), "#fde7c8")]
+    shapes += [_line(face, brow, "#333") for brow in BROWS]
     for (upper, lower), (outer, inner), iris in zip(LIDS, CORNERS, IRISES, strict=True):
         eye = (outer, *upper, inner, *lower[::-1])
         if covered:

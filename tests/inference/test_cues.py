@@ -72,7 +72,7 @@ class Photo:
         cv2.fillPoly(self.pixels, [self._fine(points)], colour, cv2.LINE_AA, SHIFT)
 
     def _fine(self, points: Sequence[int]) -> NDArray[np.int32]:
-        return (self.mesh[list(points), :2] * 2**SHIFT).round().astype(np.int32)
+        return np.asarray((self.mesh[list(points), :2] * 2**SHIFT).round(), np.int32)
 
     def _eye(self, side: int) -> None:
         """Draw the white, of the iris what the lids leave, and the lashes."""
@@ -80,7 +80,7 @@ class Photo:
         contour = (outer, *upper, inner, *lower[::-1])
         self._fill(contour, WHITE)
         inside = np.zeros(self.pixels.shape[:2], np.uint8)
-        cv2.fillPoly(inside, [self._fine(contour)], 255, cv2.LINE_8, SHIFT)
+        cv2.fillPoly(inside, [self._fine(contour)], (255,), cv2.LINE_8, SHIFT)
         looking = self.pixels.copy()
         radius = float(np.linalg.norm(self.mesh[rim[0], :2] - self.mesh[rim[2], :2])) / 2
         cv2.circle(looking, self.mesh[centre, :2].round().astype(int).tolist(), round(radius), IRIS, -1, cv2.LINE_AA)
