@@ -170,7 +170,7 @@ def _below(measure: str, at: float, softness: float) -> Test:
     return Test(measure, at, -softness)
 
 
-_EYES_SEEN = _above("shade", 0.6, 0.05)
+_EYES_SEEN = _above("shade", 0.68, 0.04)
 
 
 def _wink(closed: str, opened: str) -> tuple[Test, ...]:
@@ -218,7 +218,7 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "head_turned": (_above("yaw", 28, 3),),
     "looking_up": (_above("gaze_up", 0.145, 0.015), _above("lids_least", 0.22, 0.02), _EYES_SEEN, *_FRONTAL),
     "looking_aside": (_above("gaze_aside", 0.14, 0.015), _above("lids_least", 0.18, 0.02), _EYES_SEEN, *_FRONTAL),
-    "eyes_covered": (_below("shade", 0.55, 0.05), *_FACING),
+    "eyes_covered": (_below("shade", 0.63, 0.04), *_FACING),
 }
 """Every cue and its tests; left and right are the person's own."""
 
