@@ -61,8 +61,8 @@ class FaceReading:
         expression: the likeliest of `EXPRESSIONS`.
         confidence: its calibrated probability, 0 to 1.
         scores: calibrated probability of each of `EXPRESSIONS`; they sum to 1.
-        cues: what is seen of `inference.cues.CUES` (winks and the like) with its confidence, 0.5 to 1; the strongest first,
-            possibly none.
+        cues: what is seen of `inference.cues.CUES` (winks and the like) with its confidence, 0.5 to 1; the strongest
+            first, possibly none.
         emoji: the answer for this face.
     """
 
