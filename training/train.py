@@ -165,7 +165,7 @@ class _Run:
             raise DataError("the data hold no rows to train on")
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin = {"data": faces.source, "teacher": ""}
+        self.origin = {"data": faces.source, "start": "", "teacher": ""}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -176,6 +176,8 @@ class _Run:
         if config.teacher:
             self._listen(Path(config.teacher), kept, order)
         self.network = Network(architecture(config))
+        if config.start:
+            self._begin_with(Path(config.start))
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -193,13 +195,31 @@ class _Run:
         )
         self.epoch = 0
 
+    def _load(self, role: str, path: Path) -> Network:
+        try:
+            loaded = checkpoint.load(path).network
+        except CheckpointError as error:
+            raise DataError(f"--{role} {path}: {error}") from error
+        self.origin[role] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return loaded
+
+    def _begin_with(self, path: Path) -> None:
+        """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
+        before = self._load("start", path).state_dict()
+        for name, value in self.network.state_dict().items():
+            if (old := before.get(name)) is None:
+                continue
+            if old.shape[:1] != value.shape[:1] or old.shape[2:] != value.shape[2:]:
+                raise DataError(f"--start {path}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}")
+            if old.ndim > 1:
+                value.zero_()
+                value[:, : old.shape[1]] = old
+            else:
+                value.copy_(old)
+
     def _listen(self, path: Path, faces: Faces, order: NDArray[np.int64]) -> None:
         """Mix the teacher's answers into the targets; a row without one gets none of the teacher's either."""
-        try:
-            teacher = checkpoint.load(path).network.to(self.device).channels_last()
-        except CheckpointError as error:
-            raise DataError(f"--teacher {path}: {error}") from error
-        self.origin["teacher"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        teacher = self._load("teacher", path).to(self.device).channels_last()
         # Each process asks for its share of the rows; together they have all.
         rows = np.arange(self.crew.rank, len(faces), self.crew.size)
         with torch.autocast(self.device.type, torch.bfloat16):

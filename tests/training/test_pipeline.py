@@ -182,6 +182,20 @@ def test_a_teacher_is_learned_from(story: Path, faces: Faces, tmp_path: Path) ->
         train(faces, replace(config, teacher="nowhere"), tmp_path / "nobody")
 
 
+def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path: Path) -> None:
+    before = checkpoint.load(story / "teacher.safetensors").network
+    assert before.shape is None
+    # Hardly any step at all: what comes out is what went in, and the shape is not heard yet.
+    config = replace(TINY, epochs=1, rate=1e-12, average=0.0, start=str(story / "teacher.safetensors"))
+    begun = train(faces, config, tmp_path / "begun")
+    stem = "stem.0.weight"
+    assert torch.allclose(begun.state_dict()[stem], before.state_dict()[stem], atol=1e-6)
+    assert torch.allclose(begun.votes.weight[:, : before.votes.in_features], before.votes.weight, atol=1e-6)
+    assert float(begun.votes.weight[:, before.votes.in_features :].abs().max()) < 1e-6
+    with pytest.raises(DataError, match="this recipe's"):
+        train(faces, replace(config, widths=(8, 8, 16, 24)), tmp_path / "wider")
+
+
 def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None:
     chance = torch.Generator().manual_seed(0)
     right = torch.multinomial(torch.tensor([1.0, 1, 1, 20, 1, 1, 20]), 4000, replacement=True, generator=chance)
