@@ -13,7 +13,7 @@ from inference.network import Logits
 from inference.reading import EXPRESSIONS
 
 _SEVEN = len(EXPRESSIONS)
-# Keeps the bias of an expression that hardly occurs from running away.
+# Keeps what few or too easy faces cannot tell from running away.
 _RESTRAINT = 1e-3
 
 
@@ -45,7 +45,7 @@ def fit(logits: Logits, right: Tensor, balance: float) -> Calibration:
 
     def loss() -> Tensor:
         each = functional.cross_entropy(mean() / log_temperature.exp(), right, reduction="none")
-        return (weights * each).sum() + _RESTRAINT * bias.square().sum()
+        return (weights * each).sum() + _RESTRAINT * (bias.square().sum() + share.square() + log_temperature.square())
 
     _minimise([share, bias, log_temperature], loss)
     weights = torch.full_like(weights, 1 / len(right))

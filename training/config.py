@@ -23,7 +23,7 @@ class Config:
         smoothing: label smoothing of the head for FER2013's own labels, 0 to 1.
         label_weight: weight of that head's loss beside the votes' loss.
         average: decay a step of the running mean of the weights that is released (Polyak averaging).
-        start: checkpoint whose weights the network begins with, or nothing; what it lacks begins by chance or silent.
+        init: checkpoint whose weights the network begins with, or nothing; what it lacks begins by chance or silent.
         teacher: checkpoint whose answers are learned beside the labels (Hinton et al. 2015), or nothing.
         teach: the teacher's share of what is learned, 0 to 1.
         widths: channels of the network's four stages.
@@ -42,7 +42,7 @@ class Config:
     smoothing: float = 0.1
     label_weight: float = 0.7
     average: float = 0.998
-    start: str = ""
+    init: str = ""
     teacher: str = ""
     teach: float = 0.4
     widths: tuple[int, int, int, int] = (32, 64, 128, 256)

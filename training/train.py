@@ -165,7 +165,7 @@ class _Run:
             raise DataError("the data hold no rows to train on")
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin = {"data": faces.source, "start": "", "teacher": ""}
+        self.origin = {"data": faces.source, "init": "", "teacher": ""}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -176,8 +176,8 @@ class _Run:
         if config.teacher:
             self._listen(Path(config.teacher), kept, order)
         self.network = Network(architecture(config))
-        if config.start:
-            self._begin_with(Path(config.start))
+        if config.init:
+            self._begin_with(Path(config.init))
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -205,12 +205,12 @@ class _Run:
 
     def _begin_with(self, path: Path) -> None:
         """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
-        before = self._load("start", path).state_dict()
+        before = self._load("init", path).state_dict()
         for name, value in self.network.state_dict().items():
             if (old := before.get(name)) is None:
                 continue
             if old.shape[:1] != value.shape[:1] or old.shape[2:] != value.shape[2:]:
-                raise DataError(f"--start {path}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}")
+                raise DataError(f"--init {path}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}")
             if old.ndim > 1:
                 value.zero_()
                 value[:, : old.shape[1]] = old
