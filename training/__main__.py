@@ -1,4 +1,4 @@
-"""python -m training prepare | train | evaluate | export: from the published files to the released weights."""
+"""python -m training prepare | train | export | evaluate | robustness | report: data to proven weights."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
+REPORT = Path("runs/report.html")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +63,31 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
     step.set_defaults(run=_evaluate)
+
+    step = steps.add_parser("robustness", help="spoil photos in every way and measure what that costs")
+    step.add_argument("--labels", type=Path, nargs="+", required=True, help="csv files with the columns file,label")
+    step.add_argument(
+        "--split",
+        nargs="+",
+        default=["all"],
+        choices=("all", "Training", "PublicTest", "PrivateTest"),
+        help="whose pictures: one for every csv, or one each (default all)",
+    )
+    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures with these labels")
+    step.add_argument("--limit", type=_positive, help="pictures of each csv, as many of every label as there are")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--workers", type=_positive, default=1, help="processes (default 1)")
+    step.add_argument("--seed", type=int, default=0, help="of the sample and of what is left to chance (default 0)")
+    step.add_argument("--out", type=Path, required=True, help="folder for robustness.json and robustness.png")
+    step.set_defaults(run=_robustness)
+
+    step = steps.add_parser("report", help="write one HTML file of everything there is to look at")
+    step.add_argument("--run", dest="folder", type=Path, help="a training run, for its learning curves")
+    step.add_argument("--data", type=Path, nargs="+", default=[], help="prepared data, for its test splits")
+    step.add_argument("--labels", type=Path, nargs="+", default=[], help="csv files; runs the full pipeline")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--out", type=Path, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere")
+    step.set_defaults(run=_report)
 
     options = parser.parse_args(arguments)
     try:
@@ -135,6 +161,44 @@ def _evaluate(options: argparse.Namespace) -> None:
             print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _robustness(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.labels import read_labels
+    from training.robustness import measure, set_names, stratified, table, write
+
+    splits = options.split * (len(options.labels) if len(options.split) == 1 else 1)
+    if len(splits) != len(options.labels):
+        raise DataError("--split takes one name for all of --labels, or one for each")
+    weights = options.checkpoint or checkpoint.RELEASED
+    results = []
+    for path, name, split in zip(options.labels, set_names(options.labels), splits, strict=True):
+        pictures = [
+            picture
+            for picture in read_labels(path)
+            if split in ("all", picture.split) and picture.label in (options.only or EXPRESSIONS)
+        ]
+        if not pictures:
+            raise DataError(f"{path}: no picture is of that split and those labels")
+        sample = stratified(pictures, options.limit, options.seed)
+        results.append(measure(name, sample, weights, options.workers, options.seed))
+        print(table(results[-1]), flush=True)
+    write(results, weights, options.seed, options.out)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.report import report
+
+    report(options.folder, options.data, options.labels, options.checkpoint or checkpoint.RELEASED, options.out)
+    print(f"{options.out}: shows people's pictures, for your own eyes; keep it out of every repository")
 
 
 if __name__ == "__main__":

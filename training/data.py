@@ -242,7 +242,7 @@ def is_people(path: Path) -> bool:
 def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
     """Read a csv with the columns file, label and person, as `training.labels.read_labels` does.
 
-    A label counts as ten votes. People held out are PrivateTest, all others Training; nobody is both.
+    A label counts as ten votes. Nobody is in two splits.
 
     Args:
         path: the csv.
@@ -255,7 +255,7 @@ def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
     pictures = [_decode(picture.path) for picture in listed]
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
-    split = np.array([SPLITS["PrivateTest" if picture.held_out else "Training"] for picture in listed], np.uint8)
+    split = np.array([SPLITS[picture.split] for picture in listed], np.uint8)
     digest = hashlib.sha256(repr((path.read_bytes(), without)).encode())
     for pixels in pictures:
         digest.update(pixels.tobytes())
