@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.labels import DataError
+from training.labels import DataError, Labelled
 
 if TYPE_CHECKING:
     from training.data import Faces
@@ -66,14 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("robustness", help="spoil photos in every way and measure what that costs")
     step.add_argument("--labels", type=Path, nargs="+", required=True, help="csv files with the columns file,label")
-    step.add_argument(
-        "--split",
-        nargs="+",
-        default=["all"],
-        choices=("all", "Training", "PublicTest", "PrivateTest"),
-        help="whose pictures: one for every csv, or one each (default all)",
-    )
-    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures with these labels")
+    _add_choice(step)
     step.add_argument("--limit", type=_positive, help="pictures of each csv, as many of every label as there are")
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--workers", type=_positive, default=1, help="processes (default 1)")
@@ -85,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--run", dest="folder", type=Path, help="a training run, for its learning curves")
     step.add_argument("--data", type=Path, nargs="+", default=[], help="prepared data, for its test splits")
     step.add_argument("--labels", type=Path, nargs="+", default=[], help="csv files; runs the full pipeline")
+    _add_choice(step)
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere")
     step.set_defaults(run=_report)
@@ -169,16 +163,25 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _robustness(options: argparse.Namespace) -> None:
-    from inference import checkpoint
-    from training.labels import read_labels
-    from training.robustness import measure, set_names, stratified, table, write
+def _add_choice(step: argparse.ArgumentParser) -> None:
+    step.add_argument(
+        "--split",
+        nargs="+",
+        default=["all"],
+        choices=("all", "Training", "PublicTest", "PrivateTest"),
+        help="whose pictures: one for every csv of --labels, or one each (default all)",
+    )
+    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures with these labels")
+
+
+def _chosen(options: argparse.Namespace) -> list[tuple[str, list[Labelled]]]:
+    """Return name and pictures of every csv of --labels, as --split and --only say."""
+    from training.labels import read_labels, set_names
 
     splits = options.split * (len(options.labels) if len(options.split) == 1 else 1)
     if len(splits) != len(options.labels):
         raise DataError("--split takes one name for all of --labels, or one for each")
-    weights = options.checkpoint or checkpoint.RELEASED
-    results = []
+    sets = []
     for path, name, split in zip(options.labels, set_names(options.labels), splits, strict=True):
         pictures = [
             picture
@@ -187,6 +190,17 @@ def _robustness(options: argparse.Namespace) -> None:
         ]
         if not pictures:
             raise DataError(f"{path}: no picture is of that split and those labels")
+        sets.append((name if split == "all" else f"{name}, {split}", pictures))
+    return sets
+
+
+def _robustness(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.robustness import measure, stratified, table, write
+
+    weights = options.checkpoint or checkpoint.RELEASED
+    results = []
+    for name, pictures in _chosen(options):
         sample = stratified(pictures, options.limit, options.seed)
         results.append(measure(name, sample, weights, options.workers, options.seed))
         print(table(results[-1]), flush=True)
@@ -197,7 +211,7 @@ def _report(options: argparse.Namespace) -> None:
     from inference import checkpoint
     from training.report import report
 
-    report(options.folder, options.data, options.labels, options.checkpoint or checkpoint.RELEASED, options.out)
+    report(options.folder, options.data, _chosen(options), options.checkpoint or checkpoint.RELEASED, options.out)
     print(f"{options.out}: shows people's pictures, for your own eyes; keep it out of every repository")
 
 

@@ -274,7 +274,7 @@ CORRUPTIONS = (
     Corruption("over-exposure", (0.5, 0.9, 1.4), "stops more light, clipped at white", _over_expose),
     Corruption("one-sided light", (1.5, 3, 4.5), "stops less on one side of the face than on the other", _one_sided),
     Corruption("blur", (0.02, 0.04, 0.06), "deviation of a Gaussian, in face widths", _blur),
-    Corruption("noise", (12, 25, 40), "deviation in grey levels of 255; grain of a hundredth of the face", _noise),
+    Corruption("noise", (6, 12, 25), "deviation in grey levels of 255; grain of a hundredth of the face", _noise),
     Corruption("JPEG", (30, 15, 8), "quality of libjpeg", _compress),
     Corruption("small face", (48, 32, 24), "pixels that the face is wide, averaged", _shrink),
     Corruption("glasses", (0.035, 0.06, 0.1), "thickness of the rim in eye distances", _glasses),

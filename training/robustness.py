@@ -205,15 +205,6 @@ def find_scene(finder: FaceFinder, pixels: Picture) -> Scene | None:
     return None
 
 
-def set_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each csv: its folder's, or its own where two lie in one folder."""
-    folders = [path.resolve().parent.name for path in paths]
-    return [
-        folder if folders.count(folder) == 1 else f"{folder}/{path.stem}"
-        for folder, path in zip(folders, paths, strict=True)
-    ]
-
-
 def write(results: Sequence[Robustness], weights: Path, seed: int, out: Path) -> None:
     """Write robustness.json and robustness.png into `out`; the picture shows no face of a data set.
 
