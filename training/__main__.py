@@ -7,14 +7,11 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
 from training.labels import DataError, Labelled
-
-if TYPE_CHECKING:
-    from training.data import Faces
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -53,12 +50,19 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--data", type=Path, nargs="+", default=[DATA], help="the data of the run")
     step.add_argument("--run", dest="folder", type=Path, default=RUN)
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
+    step.add_argument("--balance", type=float, default=0.5, help="weight of rare expressions, 0 to 1 (default 0.5)")
     step.set_defaults(run=_export)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
     what = step.add_mutually_exclusive_group(required=True)
     what.add_argument("--labels", type=Path, help="csv with the columns file,label; runs the full pipeline")
-    what.add_argument("--data", type=Path, help="prepared data: FER+ and FER2013 figures of both test splits")
+    what.add_argument("--data", type=Path, nargs="+", help="prepared data: figures of both test splits, file by file")
+    step.add_argument(
+        "--split",
+        choices=("Training", "PublicTest", "PrivateTest"),
+        help="only these people of --labels; training uses none of PrivateTest's",
+    )
+    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures of --labels with these labels")
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
@@ -103,30 +107,25 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{options.out}: {len(faces)} faces, {faces.found.mean():.1%} found, {twins} twins across splits")
 
 
-def _load(paths: list[Path]) -> Faces:
-    from training.data import Faces
-
-    first, *others = (Faces.load(path) for path in paths)
-    return sum(others, first)
-
-
 def _train(options: argparse.Namespace) -> None:
     import torch
 
+    from training.data import Faces, together
     from training.train import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    train(_load(options.data), Config(**values), options.out)
+    train(together([Faces.load(path) for path in options.data]), Config(**values), options.out)
 
 
 def _export(options: argparse.Namespace) -> None:
+    from training.data import Faces
     from training.export import export
 
-    finished = export(_load(options.data), options.folder, options.out)
-    print(json.dumps({"temperature": round(finished.temperature, 4), **finished.about["figures"]}, indent=2))
+    finished = export([Faces.load(path) for path in options.data], options.folder, options.out, options.balance)
+    print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -139,7 +138,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         from training.metrics import split_figures
 
         loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
-        found = split_figures(loaded.network, loaded.temperature, Faces.load(options.data))
+        found = [split_figures(loaded.network, loaded.calibration, Faces.load(path)) for path in options.data]
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
@@ -148,7 +147,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate, metrics, write
     from training.labels import read_labels
 
-    outcomes = evaluate(load_reader(options.checkpoint), read_labels(options.labels))
+    pictures = [
+        picture
+        for picture in read_labels(options.labels)
+        if options.split in (None, picture.split) and picture.label in (options.only or EXPRESSIONS)
+    ]
+    if not pictures:
+        raise DataError(f"{options.labels}: no picture is of that split and those labels")
+    outcomes = evaluate(load_reader(options.checkpoint), pictures)
     result = metrics(outcomes)
     for outcome in outcomes:
         if outcome.error:

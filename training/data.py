@@ -116,6 +116,12 @@ class Faces:
         return faces
 
 
+def together(parts: Sequence[Faces]) -> Faces:
+    """Return the faces of all parts, one after the other."""
+    first, *others = parts
+    return sum(others, first)
+
+
 ARRAYS = tuple(field.name for field in fields(Faces) if field.name != "source")
 
 

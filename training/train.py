@@ -95,6 +95,11 @@ def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArr
     return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
 
+def architecture(config: Config) -> Architecture:
+    """Return the network that a recipe trains."""
+    return Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
+
+
 def check(network: Network, faces: Faces) -> dict[str, float]:
     """Return PublicTest's accuracies, 0 to 1: the choice between recipes is made on these alone."""
     public = faces[faces.split == SPLITS["PublicTest"]]
@@ -159,7 +164,8 @@ class _Run:
         if not len(rows):
             raise DataError("the data hold no rows to train on")
         kept = faces[rows]
-        self.config, self.source, self.crew = config, faces.source, crew
+        self.config, self.crew = config, crew
+        self.origin = {"data": faces.source, "teacher": ""}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -169,8 +175,7 @@ class _Run:
         self.order = torch.from_numpy(order).to(self.device)
         if config.teacher:
             self._listen(Path(config.teacher), kept, order)
-        architecture = Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
-        self.network = Network(architecture)
+        self.network = Network(architecture(config))
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -194,16 +199,21 @@ class _Run:
             teacher = checkpoint.load(path).network.to(self.device).channels_last()
         except CheckpointError as error:
             raise DataError(f"--teacher {path}: {error}") from error
-        self.source = hashlib.sha256(self.source.encode() + path.read_bytes()).hexdigest()
-        seen, mirrored = predict(teacher, faces), predict(teacher, faces, mirrored=order)
-        for target, one, other in (
-            (self.votes, seen.votes, mirrored.votes),
-            (self.labels, seen.labels, mirrored.labels),
+        self.origin["teacher"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        # Each process asks for its share of the rows; together they have all.
+        rows = np.arange(self.crew.rank, len(faces), self.crew.size)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            heads = [predict(teacher, faces[rows], mirrored=seen) for seen in (None, order)]
+        for target, own in (
+            (self.votes, [head.votes for head in heads]),
+            (self.labels, [head.labels for head in heads]),
         ):
-            answers = (torch.softmax(one, dim=1) + torch.softmax(other, dim=1)).to(self.device) / 2
-            target.copy_(
-                torch.where(target.sum(dim=1, keepdim=True) > 0, target.lerp(answers, self.config.teach), target)
-            )
+            answers = torch.zeros_like(target)
+            answers[rows] = torch.stack([torch.softmax(logits, dim=1) for logits in own]).mean(dim=0).to(self.device)
+            if self.crew.size > 1:
+                distributed.all_reduce(answers)
+            known = target.sum(dim=1, keepdim=True) > 0
+            target.copy_(torch.where(known, target.lerp(answers, self.config.teach), target))
 
     def learn(self, epoch: int) -> float:
         """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
@@ -264,7 +274,7 @@ class _Run:
         """Write the whole state; a crash while writing leaves the last one whole."""
         state = {
             "config": asdict(self.config),
-            "source": self.source,
+            **self.origin,
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -276,7 +286,7 @@ class _Run:
     def restore(self, path: Path) -> None:
         """Load what `save` wrote; raises DataError when it belongs to another recipe or other data."""
         state = read_state(path, self.device)
-        if state["config"] != asdict(self.config) or state["source"] != self.source:
+        if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
