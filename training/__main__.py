@@ -11,7 +11,7 @@ from typing import Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.labels import DataError, Labelled
+from training.labels import DataError, Labelled, read_labels, set_names
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -145,15 +145,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(found, indent=2))
         return
     from training.evaluate import evaluate, metrics, write
-    from training.labels import read_labels
 
-    pictures = [
-        picture
-        for picture in read_labels(options.labels)
-        if options.split in (None, picture.split) and picture.label in (options.only or EXPRESSIONS)
-    ]
-    if not pictures:
-        raise DataError(f"{options.labels}: no picture is of that split and those labels")
+    pictures = _select(options.labels, options.split or "all", options.only)
     outcomes = evaluate(load_reader(options.checkpoint), pictures)
     result = metrics(outcomes)
     for outcome in outcomes:
@@ -182,22 +175,24 @@ def _add_choice(step: argparse.ArgumentParser) -> None:
 
 def _chosen(options: argparse.Namespace) -> list[tuple[str, list[Labelled]]]:
     """Return name and pictures of every csv of --labels, as --split and --only say."""
-    from training.labels import read_labels, set_names
-
     splits = options.split * (len(options.labels) if len(options.split) == 1 else 1)
     if len(splits) != len(options.labels):
         raise DataError("--split takes one name for all of --labels, or one for each")
-    sets = []
-    for path, name, split in zip(options.labels, set_names(options.labels), splits, strict=True):
-        pictures = [
-            picture
-            for picture in read_labels(path)
-            if split in ("all", picture.split) and picture.label in (options.only or EXPRESSIONS)
-        ]
-        if not pictures:
-            raise DataError(f"{path}: no picture is of that split and those labels")
-        sets.append((name if split == "all" else f"{name}, {split}", pictures))
-    return sets
+    return [
+        (name if split == "all" else f"{name}, {split}", _select(path, split, options.only))
+        for path, name, split in zip(options.labels, set_names(options.labels), splits, strict=True)
+    ]
+
+
+def _select(path: Path, split: str, only: list[str] | None) -> list[Labelled]:
+    pictures = [
+        picture
+        for picture in read_labels(path)
+        if split in ("all", picture.split) and picture.label in (only or EXPRESSIONS)
+    ]
+    if not pictures:
+        raise DataError(f"{path}: no picture is of that split and those labels")
+    return pictures
 
 
 def _robustness(options: argparse.Namespace) -> None:

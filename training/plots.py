@@ -25,7 +25,8 @@ def png(figure: Figure, colours: int | None = None) -> bytes:
     figure.savefig(written, dpi=120)
     plt.close(figure)
     if colours:
-        picture = Image.open(written).convert("RGB").quantize(colours)
+        photo = Image.open(written).convert("RGB")
+        picture = photo.quantize(palette=photo.quantize(colours, kmeans=2))
         written = io.BytesIO()
         picture.save(written, "PNG", optimize=True)
     return written.getvalue()
