@@ -87,7 +87,7 @@ class Corruption:
 def _rotate(scene: Scene, degrees: float, chance: np.random.Generator) -> Picture:
     """Turn the whole photo, either way; the frame grows, and its corners repeat the photo's edge."""
     rows, columns = scene.pixels.shape[:2]
-    turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees * _either(chance), 1.0)
+    turn = np.asarray(cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees * _either(chance), 1.0), np.float64)
     cosine, sine = abs(turn[0, 0]), abs(turn[0, 1])
     width, height = math.ceil(columns * cosine + rows * sine), math.ceil(columns * sine + rows * cosine)
     turn[:, 2] += ((width - columns) / 2, (height - rows) / 2)
@@ -163,8 +163,9 @@ def _cast(*stops: float) -> Spoil:
     """Return the light of a lamp that is so many stops brighter or darker in red, green and blue."""
 
     def spoil(scene: Scene, strength: float, _: np.random.Generator) -> Picture:
-        table = np.stack([_curve(lambda light, by=by: light * 2.0 ** (by * strength)) for by in stops], axis=-1)
-        return _u8(cv2.LUT(scene.pixels, table[None]))
+        return np.stack(
+            [_expose(scene.pixels[..., channel], by * strength) for channel, by in enumerate(stops)], axis=-1
+        )
 
     return spoil
 
@@ -184,8 +185,8 @@ def _recolour_skin(scene: Scene, gamma: float, _: np.random.Generator) -> Pictur
         skin = np.maximum(skin, like)
     for part in (_LEFT_EYE, _RIGHT_EYE, _INNER_MOUTH):
         skin = skin * (1 - _filled(scene, part))
-    skin = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), max(0.5, 0.01 * scene.width))[..., None]
-    return _u8(scene.pixels + (changed - scene.pixels.astype(np.float32)) * skin)
+    share = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), max(0.5, 0.01 * scene.width))[..., None]
+    return _u8(scene.pixels + (changed - scene.pixels.astype(np.float32)) * share)
 
 
 def _glasses(scene: Scene, thickness: float, chance: np.random.Generator) -> Picture:
@@ -323,7 +324,7 @@ def _add_noise(pixels: Picture, deviation: float, width: float, chance: np.rando
     size = (-(-rows // grain), -(-columns // grain))
     field = (chance.standard_normal((*size, 1)) + 0.5 * chance.standard_normal((*size, 3))).astype(np.float32)
     if grain > 1:
-        field = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
+        field = np.asarray(cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC), np.float32)
         field /= max(1e-6, float(field.std())) / math.sqrt(1.25)
     return _u8(pixels + deviation * field)
 
@@ -338,7 +339,7 @@ def _as_grey_as(scene: Scene, drawn: Picture) -> Picture:
 def _filled(scene: Scene, part: tuple[int, ...]) -> NDArray[np.float32]:
     """Return 1 inside these landmarks and 0 outside, (rows, columns)."""
     mask = np.zeros(scene.pixels.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [_fixed(scene.marks[list(part)])], 255, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(mask, [_fixed(scene.marks[list(part)])], (255,), cv2.LINE_AA, _SHIFT)
     return mask.astype(np.float32) / 255
 
 
@@ -407,7 +408,7 @@ def _ellipse(width: float, height: float, power: float = 2.0) -> Points:
     """Return the outline of a superellipse around (0, 0), (48, 2)."""
     angle = np.linspace(0, 2 * math.pi, 48, endpoint=False)
     round_ = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return np.sign(round_) * np.abs(round_) ** (2 / power) * (width, height)
+    return np.asarray(np.sign(round_) * np.abs(round_) ** (2 / power) * (width, height), np.float64)
 
 
 def _smooth(points: Points, *, closed: bool) -> Points:
@@ -425,14 +426,14 @@ _SHIFT = 4
 
 def _fixed(points: Points) -> NDArray[np.int32]:
     """Return points with four binary places, as OpenCV draws between pixels."""
-    return np.rint(points * 2**_SHIFT).astype(np.int32)
+    return np.asarray(np.rint(points * 2**_SHIFT), np.int32)
 
 
 def _fill(canvas: Picture, outline: Points, colour: Colour, opacity: float, soft: float = 0.0) -> None:
     """Fill an outline on the canvas itself; `soft` is the deviation of its edge in pixels."""
 
     def draw(mask: Picture, points: Points) -> None:
-        cv2.fillPoly(mask, [_fixed(points)], 255, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(mask, [_fixed(points)], (255,), cv2.LINE_AA, _SHIFT)
 
     _lay(canvas, outline, draw, colour, opacity, soft, 0)
 
@@ -441,7 +442,7 @@ def _stroke(canvas: Picture, line: Points, colour: Colour, thick: float, opacity
     """Draw a line with round ends, `thick` pixels wide; one thinner than a pixel is paler instead."""
 
     def draw(mask: Picture, points: Points) -> None:
-        cv2.polylines(mask, [_fixed(points)], False, 255, max(1, round(thick)), cv2.LINE_AA, _SHIFT)
+        cv2.polylines(mask, [_fixed(points)], False, (255,), max(1, round(thick)), cv2.LINE_AA, _SHIFT)
 
     _lay(canvas, line, draw, colour, opacity * min(1.0, thick), soft, thick)
 

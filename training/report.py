@@ -99,7 +99,7 @@ class _Answers:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        return self.answers == self.truth
+        return np.asarray(self.answers == self.truth, np.bool_)
 
     @property
     def found(self) -> NDArray[np.bool_]:
