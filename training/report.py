@@ -57,6 +57,7 @@ th, td {{ border-bottom: 1px solid GrayText; padding: .2rem .7rem; text-align: r
 th[scope=row], th:first-child {{ text-align: left; }}
 .plot {{ background: #fff; max-width: 100%; height: auto; }}
 .plots {{ display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }}
+.plots .plot {{ width: 32rem; }}
 .worst {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem; padding: 0;
   list-style: none; }}
 .worst img {{ width: 100%; }}
