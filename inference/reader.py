@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
 from inference.crops import crop, shape
+from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
@@ -71,13 +72,19 @@ class FaceReader:
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
         shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
         scores = self._expressions.read(crops, shapes)
-        faces = tuple(self._face(photo, face, row, len(found)) for face, row in zip(found, scores, strict=True))
+        faces = tuple(
+            self._face(photo, face, aligned, row, len(found))
+            for face, aligned, row in zip(found, crops, scores, strict=True)
+        )
         main = main_face(faces, self._emoji_map.group)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)
 
-    def _face(self, photo: Photo, found: FoundFace, row: NDArray[np.float32], faces: int) -> FaceReading:
+    def _face(
+        self, photo: Photo, found: FoundFace, aligned: NDArray[np.uint8], row: NDArray[np.float32], faces: int
+    ) -> FaceReading:
         left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
-        cues: dict[str, float] = {}
+        # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
+        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
         if self._two_witnesses:
             scores = weigh(scores, cues)

@@ -1,7 +1,7 @@
 """Two witnesses of one face: the network's expressions and the landmarks' cues; here their words are weighed.
 
-The network sees the whole face, but has seen few that laugh with closed eyes and none behind a mask: it calls the one
-fear and the other neutral. The landmarks see only shapes, but those well. The rule is Bayes' with the two taken as
+The network sees the whole face, but has seen few that laugh with closed eyes, which it calls fear, and takes a smile
+without teeth for neutral. The landmarks see only shapes, but those well. The rule is Bayes' with the two taken as
 independent, a product of experts (Hinton 2002, *Neural Computation* 14): a cue multiplies the probability of each
 expression by its weight, and the seven are made to sum to 1 again.
 """
@@ -15,8 +15,6 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "smile_open": {"happy": 6, "angry": 1 / 3, "disgust": 1 / 3, "fear": 1 / 3, "sad": 1 / 3},
     # The network takes a smile without teeth for neutral.
     "smile_closed": {"happy": 4},
-    # Of a covered mouth the network says neutral, for it sees nothing: that says little.
-    "mouth_covered": {"neutral": 1 / 3},
 }
 """Cue -> expression -> by how much a certain cue multiplies its odds; what is not named stays as it is."""
 

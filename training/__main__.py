@@ -1,4 +1,4 @@
-"""python -m training prepare | train | export | evaluate | robustness | report: data to proven weights."""
+"""python -m training STEP: from the published files to the released weights, and to figures; see --help."""
 
 from __future__ import annotations
 
@@ -86,6 +86,24 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere")
     step.set_defaults(run=_report)
+
+    step = steps.add_parser("mean-face", help="average neutral faces: what the cues are measured against")
+    step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label")
+    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.set_defaults(run=_mean_face)
+
+    step = steps.add_parser("eyes", help="learn from unlabelled faces how open and closed eyes look")
+    step.add_argument("source", type=Path, help="fer2013.csv(.gz)")
+    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.set_defaults(run=_eyes)
+
+    step = steps.add_parser("cues", help="measure on labelled pictures how often each cue fires")
+    step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label; any labels")
+    step.set_defaults(run=_cues)
+
+    step = steps.add_parser("draw-cues", help="draw the mean face showing each cue")
+    step.add_argument("--out", type=Path, required=True, help="the .svg to write")
+    step.set_defaults(run=_draw_cues)
 
     options = parser.parse_args(arguments)
     try:
@@ -214,6 +232,34 @@ def _report(options: argparse.Namespace) -> None:
 
     report(options.folder, options.data, _chosen(options), options.checkpoint or checkpoint.RELEASED, options.out)
     print(f"{options.out}: shows people's pictures, for your own eyes; keep it out of every repository")
+
+
+def _mean_face(options: argparse.Namespace) -> None:
+    from training.landmarks import mean_face
+
+    faces = mean_face(options.labels, options.out)
+    print(f"{options.out}: the mean of {faces} neutral faces")
+
+
+def _eyes(options: argparse.Namespace) -> None:
+    from training.landmarks import open_eyes
+
+    closed, opened = open_eyes(options.source, options.out)
+    print(f"{options.out}: learned from {closed} faces with closed and {opened} with open eyes")
+
+
+def _cues(options: argparse.Namespace) -> None:
+    from inference import load_reader
+    from training.cues import look, report
+
+    for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
+        print(line)
+
+
+def _draw_cues(options: argparse.Namespace) -> None:
+    from training.drawn_faces import draw
+
+    draw(options.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +54,17 @@ class Labelled:
         ]
 
 
-def read_labels(path: Path) -> list[Labelled]:
+def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> list[Labelled]:
     """Read a csv with the columns file, label and perhaps person.
 
     Paths are relative to it, or to a folder ``images`` beside it.
 
+    Args:
+        path: the csv.
+        allowed: what a label may be; None for anything.
+
     Raises:
-        DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
+        DataError: no such file, a column is missing, or a label is not allowed; the message names the line.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -73,8 +77,8 @@ def read_labels(path: Path) -> list[Labelled]:
         for row in reader:
             name = (row["label"] or "").strip().lower()
             label = _SYNONYMS.get(name, name)
-            if label not in EXPRESSIONS:
-                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
+            if allowed is not None and label not in allowed:
+                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
             file_name = row["file"] or ""
             beside, within = path.parent / file_name, path.parent / "images" / file_name
             place = within if within.is_file() and not beside.is_file() else beside

@@ -279,6 +279,6 @@ def table(result: Robustness) -> str:
             [100 * cost.same_answer for cost in costs],
             [100 * cost.no_face for cost in costs],
         )
-        numbers = (" ".join(f"{value + 0:6.1f}" for value in column) for column in columns)
+        numbers = (" ".join(f"{round(value, 1) + 0:6.1f}" for value in column) for column in columns)
         lines.append(f"{costs[0].corruption:16}" + "".join(f"{cell:>20}" for cell in numbers))
     return "\n".join(lines)

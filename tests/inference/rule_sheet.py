@@ -70,9 +70,6 @@ def _eye(side: int, cues: Collection[str]) -> str:
 def _mouth(expression: str, cues: Collection[str]) -> str:
     smiles = expression == "happy" or "smile_open" in cues
     shapes = {
-        "mouth_covered": '<path d="M10 27h28v6a14 9 0 0 1-28 0z" fill="#cfe6ff" class="s"/>',
-        "tongue_out": '<ellipse cx="24" cy="32" rx="6" ry="3" fill="#5b1a1a"/>'
-        '<path d="M21 32h6v6a3 3 0 0 1-6 0z" fill="#f06a7a"/>',
         "pout": '<circle cx="24" cy="33" r="3" fill="#d9485a" class="s"/>',
         "mouth_wide_open": '<path d="M14 28h20a10 13 0 0 1-20 0z" fill="#5b1a1a"/>'
         if smiles

@@ -49,6 +49,8 @@ def test_the_json_line(pictures: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
     assert face["confidence"] == face["scores"]["happy"] > 0.6
     assert all(0.5 <= confidence <= 1 for confidence in face["cues"].values())
+    assert list(face["cues"]) == ["smile_open", "mouth_open"]
+    assert 0.5 <= face["cues"]["smile_open"] <= 1
     assert face["emoji"] == line["emoji"]
     assert face["emoji"] in SMILES
     assert "face" in face["emoji_name"]

@@ -109,7 +109,7 @@ def test_one_odd_frame_changes_nothing() -> None:
     seen = []
     for number in range(3 * FPS):
         odd = number % FPS == 7
-        read = frame(face(spread(surprise=0.9), {"tongue_out": 0.9}) if odd else face(spread(happy=0.97)))
+        read = frame(face(spread(surprise=0.9), {"wink_left": 0.9}) if odd else face(spread(happy=0.97)))
         seen.append(steady.settle(read, number / FPS).faces[0].emoji.character)
     assert set(seen) == {"😄"}
 
