@@ -11,10 +11,11 @@ from typing import Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.labels import DataError
+from training.labels import DataError, Labelled, read_labels, set_names
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
+REPORT = Path("runs/report.html")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,6 +67,25 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
     step.set_defaults(run=_evaluate)
+
+    step = steps.add_parser("robustness", help="spoil photos in every way and measure what that costs")
+    step.add_argument("--labels", type=Path, nargs="+", required=True, help="csv files with the columns file,label")
+    _add_choice(step)
+    step.add_argument("--limit", type=_positive, help="pictures of each csv, as many of every label as there are")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--workers", type=_positive, default=1, help="processes (default 1)")
+    step.add_argument("--seed", type=int, default=0, help="of the sample and of what is left to chance (default 0)")
+    step.add_argument("--out", type=Path, required=True, help="folder for robustness.json and robustness.png")
+    step.set_defaults(run=_robustness)
+
+    step = steps.add_parser("report", help="write one HTML file of everything there is to look at")
+    step.add_argument("--run", dest="folder", type=Path, help="a training run, for its learning curves")
+    step.add_argument("--data", type=Path, nargs="+", default=[], help="prepared data, for its test splits")
+    step.add_argument("--labels", type=Path, nargs="+", default=[], help="csv files; runs the full pipeline")
+    _add_choice(step)
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--out", type=Path, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere")
+    step.set_defaults(run=_report)
 
     step = steps.add_parser("mean-face", help="average neutral faces: what the cues are measured against")
     step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label")
@@ -143,15 +163,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(found, indent=2))
         return
     from training.evaluate import evaluate, metrics, write
-    from training.labels import read_labels
 
-    pictures = [
-        picture
-        for picture in read_labels(options.labels)
-        if options.split in (None, picture.split) and picture.label in (options.only or EXPRESSIONS)
-    ]
-    if not pictures:
-        raise DataError(f"{options.labels}: no picture is of that split and those labels")
+    pictures = _select(options.labels, options.split or "all", options.only)
     outcomes = evaluate(load_reader(options.checkpoint), pictures)
     result = metrics(outcomes)
     for outcome in outcomes:
@@ -159,6 +172,66 @@ def _evaluate(options: argparse.Namespace) -> None:
             print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _add_choice(step: argparse.ArgumentParser) -> None:
+    step.add_argument(
+        "--split",
+        nargs="+",
+        default=["all"],
+        choices=("all", "Training", "PublicTest", "PrivateTest"),
+        help="whose pictures: one for every csv of --labels, or one each (default all)",
+    )
+    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures with these labels")
+
+
+def _chosen(options: argparse.Namespace) -> list[tuple[str, list[Labelled]]]:
+    """Return name and pictures of every csv of --labels, as --split and --only say."""
+    splits = options.split * (len(options.labels) if len(options.split) == 1 else 1)
+    if len(splits) != len(options.labels):
+        raise DataError("--split takes one name for all of --labels, or one for each")
+    return [
+        (name if split == "all" else f"{name}, {split}", _select(path, split, options.only))
+        for path, name, split in zip(options.labels, set_names(options.labels), splits, strict=True)
+    ]
+
+
+def _select(path: Path, split: str, only: list[str] | None) -> list[Labelled]:
+    pictures = [
+        picture
+        for picture in read_labels(path)
+        if split in ("all", picture.split) and picture.label in (only or EXPRESSIONS)
+    ]
+    if not pictures:
+        raise DataError(f"{path}: no picture is of that split and those labels")
+    return pictures
+
+
+def _robustness(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.robustness import measure, stratified, table, write
+
+    weights = options.checkpoint or checkpoint.RELEASED
+    results = []
+    for name, pictures in _chosen(options):
+        sample = stratified(pictures, options.limit, options.seed)
+        results.append(measure(name, sample, weights, options.workers, options.seed))
+        print(table(results[-1]), flush=True)
+    write(results, weights, options.seed, options.out)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.report import report
+
+    report(options.folder, options.data, _chosen(options), options.checkpoint or checkpoint.RELEASED, options.out)
+    print(f"{options.out}: shows people's pictures, for your own eyes; keep it out of every repository")
 
 
 def _mean_face(options: argparse.Namespace) -> None:
@@ -178,7 +251,6 @@ def _eyes(options: argparse.Namespace) -> None:
 def _cues(options: argparse.Namespace) -> None:
     from inference import load_reader
     from training.cues import look, report
-    from training.labels import read_labels
 
     for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
         print(line)

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from tqdm import tqdm
 
 from inference import EXPRESSIONS, FaceReader, FaceReading, PhotoError, Reading
 from inference.emoji_map import main_face
+from training import plots
 from training.labels import Labelled
-from training.metrics import BINS, balanced_accuracy, calibration_error
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+from training.metrics import balanced_accuracy, calibration_error
 
 NO_FACE, UNREADABLE = "no face", "unreadable"
 
@@ -100,8 +97,13 @@ def write(outcomes: list[Outcome], figures: dict[str, Any], out: Path | None, pr
     if out:
         out.mkdir(parents=True, exist_ok=True)
         (out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-        _plot_confusion(figures, out / "confusion.png")
-        _plot_reliability(outcomes, figures, out / "reliability.png")
+        title = f"{figures['n']} pictures, accuracy {figures['accuracy']:.1%}"
+        matrix = plots.confusion(np.array(figures["confusion"]["counts"]), figures["confusion"]["columns"], title)
+        (out / "confusion.png").write_bytes(plots.png(matrix))
+        faces = [(outcome.face, outcome.picture.label) for outcome in outcomes if outcome.face]
+        confidence = np.array([face.confidence for face, _ in faces])
+        right = np.array([face.expression == label for face, label in faces], np.bool_)
+        (out / "reliability.png").write_bytes(plots.png(plots.reliability(confidence, right, figures["ece"])))
     if predictions:
         predictions.parent.mkdir(parents=True, exist_ok=True)
         with predictions.open("w", encoding="utf-8") as file:
@@ -113,49 +115,3 @@ def write(outcomes: list[Outcome], figures: dict[str, Any], out: Path | None, pr
                 else:
                     line |= {"expression": None, "error": outcome.error}
                 file.write(json.dumps({**line, "faces": outcome.faces}, ensure_ascii=False) + "\n")
-
-
-def _plot_confusion(figures: dict[str, Any], path: Path) -> None:
-    counts = np.array(figures["confusion"]["counts"])
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(counts.shape[1]), figures["confusion"]["columns"], rotation=35, ha="right")
-    rows = zip(figures["confusion"]["rows"], counts.sum(axis=1), strict=True)
-    axes.set_yticks(range(counts.shape[0]), [f"{name} ({count})" for name, count in rows])
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(
-                column, row, f"{shares[row, column]:.0%}\n{count}", ha="center", va="center", size=8, color=colour
-            )
-    axes.set(xlabel="answer", ylabel="label", title=f"{figures['n']} pictures, accuracy {figures['accuracy']:.1%}")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _plot_reliability(outcomes: list[Outcome], figures: dict[str, Any], path: Path) -> None:
-    found = [
-        (outcome.face.confidence, outcome.face.expression == outcome.picture.label)
-        for outcome in outcomes
-        if outcome.face
-    ]
-    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
-    axes.plot([0, 1], [0, 1], linestyle="--", color="grey")
-    if found:
-        confidence, right = (np.array(column, float) for column in zip(*found, strict=True))
-        bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        used = np.unique(bins)
-        size = [20 + 400 * float((bins == index).mean()) for index in used]
-        axes.scatter(
-            [confidence[bins == index].mean() for index in used],
-            [right[bins == index].mean() for index in used],
-            s=size,
-            clip_on=False,
-        )
-    error = figures["ece"]
-    axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-    title = "no faces found" if error is None else f"expected calibration error {error:.3f}"
-    axes.set_title(f"{title}\ndots: ours, area by share of the pictures; line: a perfect judge of itself", size=9)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)

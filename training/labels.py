@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,3 +86,12 @@ def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> li
     if not pictures:
         raise DataError(f"{path}: no pictures listed")
     return pictures
+
+
+def set_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each csv: its folder's, or its own where two lie in one folder."""
+    folders = [path.resolve().parent.name for path in paths]
+    return [
+        folder if folders.count(folder) == 1 else f"{folder}/{path.stem}"
+        for folder, path in zip(folders, paths, strict=True)
+    ]

@@ -1,0 +1,123 @@
+"""python -m training robustness, from labelled pictures to the table and the picture."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.__main__ import main
+from training.corruptions import CORRUPTIONS, STRENGTHS
+from training.labels import Labelled, set_names
+from training.robustness import stratified
+
+
+@pytest.fixture(scope="module")
+def labelled(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two faces, a wall, a broken file and a missing one."""
+    folder = tmp_path_factory.mktemp("people")
+    portrait = cv2.imread(str(pictures / "astronaut.jpg"))
+    assert portrait is not None
+    face = portrait[30:260, 110:340]
+    cv2.imwrite(str(folder / "smile.png"), face)
+    cv2.imwrite(str(folder / "mirrored.png"), face[:, ::-1])
+    cv2.imwrite(str(folder / "wall.png"), np.full((90, 90, 3), 128, np.uint8))
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    lines = [
+        "file,label",
+        "smile.png,happy",
+        "mirrored.png,neutral",
+        "wall.png,happy",
+        "broken.jpg,sad",
+        "gone.jpg,sad",
+    ]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder / "labels.csv"
+
+
+@pytest.fixture(scope="module")
+def out(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    assert main(["robustness", "--labels", str(labelled), "--out", str(folder)]) == 0
+    return folder
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "robustness.json").read_text())
+    return found
+
+
+def test_every_corruption_has_its_costs(out: Path, labelled: Path) -> None:
+    found = read(out)
+    (measured,) = found["sets"]
+    assert measured["name"] == labelled.parent.name
+    assert (measured["pictures"], measured["left_out"]) == (2, 3)
+    # The smile is read right, its mirrored twin is labelled wrong.
+    assert measured["accuracy"] == measured["balanced_accuracy"] == 0.5
+    rows = [(cost["corruption"], cost["strength"]) for cost in measured["costs"]]
+    assert rows == [(way.name, strength) for way in CORRUPTIONS for strength in STRENGTHS]
+    for cost in measured["costs"]:
+        assert cost["points_lost"] == pytest.approx(100 * (0.5 - cost["accuracy"]), abs=0.01)
+        assert 0 <= cost["no_face"] <= 1 - cost["same_answer"]
+    costs = {(cost["corruption"], cost["strength"]): cost for cost in measured["costs"]}
+    assert costs["grey", "middle"]["same_answer"] == 1
+    assert costs["mask", "strong"]["same_answer"] < 1
+
+
+def test_more_processes_find_the_same(out: Path, labelled: Path, tmp_path: Path) -> None:
+    arguments = ["robustness", "--labels", str(labelled), "--workers", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert read(tmp_path) == read(out)
+
+
+def test_the_picture_is_small_enough_for_the_repository(out: Path) -> None:
+    path = out / "robustness.png"
+    assert path.stat().st_size < 600_000
+    with Image.open(path) as picture:
+        assert picture.width > 600
+
+
+def test_the_table_names_every_corruption(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["robustness", "--labels", str(labelled), "--only", "happy", "--limit", "5", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "1 pictures (1 left out), clean 100.0% right" in printed
+    for way in CORRUPTIONS:
+        assert f"\n{way.name} " in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "fear"], "no picture is of that split"),
+        (["--only", "sad"], "none of the 2 pictures is readable and shows a face"),
+        (["--split", "all", "Training"], "one for each"),
+        (["--checkpoint", "nowhere.safetensors"], "no weights at"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["robustness", "--labels", str(labelled), "--out", str(tmp_path), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_sample_is_balanced_and_always_the_same() -> None:
+    pictures = [
+        Labelled(Path(f"{number}.jpg"), f"{number}.jpg", label, str(number))
+        for number, label in enumerate(["happy"] * 50 + ["neutral"] * 40 + ["fear"] * 3)
+    ]
+    sample = stratified(pictures, 21)
+    labels = [picture.label for picture in sample]
+    assert (labels.count("happy"), labels.count("neutral"), labels.count("fear")) == (9, 9, 3)
+    assert sample == stratified(pictures[::-1], 21)
+    assert sample != stratified(pictures, 21, seed=1)
+    assert set(stratified(pictures, None)) == set(stratified(pictures, 1000)) == set(pictures)
+
+
+def test_sets_are_named_after_their_folders() -> None:
+    assert set_names([Path("x/one/labels.csv"), Path("x/two/labels.csv")]) == ["one", "two"]
+    assert set_names([Path("x/one/a.csv"), Path("x/one/b.csv")]) == ["one/a", "one/b"]

@@ -1,0 +1,284 @@
+"""Spoilt photos -> how much worse the whole pipeline answers, as a table and one picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from inference import EXPRESSIONS, FaceReader, PhotoError, checkpoint, load_reader
+from inference.emoji_map import main_face
+from inference.faces import FaceFinder, FoundFace
+from inference.photo import Photo, decode
+from training import plots
+from training.corruptions import CORRUPTIONS, STRENGTHS, Picture, Scene
+from training.labels import DataError, Labelled
+from training.metrics import balanced_accuracy
+
+# NASA's portrait of Eileen Collins, in the public domain: the one face that the picture shows.
+PORTRAIT = Path(__file__).parents[1] / "tests" / "pictures" / "astronaut.jpg"
+NO_FACE = -1
+THUMBNAIL = 60
+
+_reader: FaceReader | None = None
+_finder: FaceFinder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one corruption costs at one strength. Shares are 0 to 1.
+
+    Attributes:
+        corruption: its name.
+        strength: one of `STRENGTHS`.
+        amount: what that means; see `meaning`.
+        meaning: of the amount.
+        accuracy: share of right answers; a face that is not found counts as wrong.
+        balanced_accuracy: the same, averaged over the labels.
+        points_lost: percentage points of accuracy below the clean photos'.
+        balanced_points_lost: the same of balanced accuracy.
+        same_answer: share of pictures that get the answer of their clean photo, right or wrong (invariance).
+        no_face: share of pictures without a face that is found.
+    """
+
+    corruption: str
+    strength: str
+    amount: float
+    meaning: str
+    accuracy: float
+    balanced_accuracy: float
+    points_lost: float
+    balanced_points_lost: float
+    same_answer: float
+    no_face: float
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """The costs of all corruptions on one set of pictures.
+
+    Attributes:
+        name: of the set.
+        pictures: how many were measured, clean and spoilt.
+        left_out: those that cannot be measured: unreadable, or without a face in the clean photo.
+        accuracy: of the clean photos, 0 to 1.
+        balanced_accuracy: likewise.
+        costs: a row for each corruption and strength, in the order of `CORRUPTIONS`.
+    """
+
+    name: str
+    pictures: int
+    left_out: int
+    accuracy: float
+    balanced_accuracy: float
+    costs: tuple[Cost, ...]
+
+    def points_lost(self) -> NDArray[np.float64]:
+        """Return the points of accuracy lost, (corruptions, strengths)."""
+        return np.array([cost.points_lost for cost in self.costs]).reshape(len(CORRUPTIONS), len(STRENGTHS))
+
+
+def stratified(pictures: Sequence[Labelled], limit: int | None, seed: int = 0) -> list[Labelled]:
+    """Return at most `limit` pictures, as many of each label as there are, in turns; by chance, but always the same."""
+    ranked = sorted(pictures, key=lambda one: hashlib.sha256(f"{seed} {one.file}".encode()).digest())
+    if limit is None or limit >= len(ranked):
+        return ranked
+    turns: dict[str, int] = {}
+    order = []
+    for picture in ranked:
+        turns[picture.label] = turns.get(picture.label, 0) + 1
+        order.append(turns[picture.label])
+    chosen = sorted(range(len(ranked)), key=lambda index: (order[index], index))[:limit]
+    return [ranked[index] for index in sorted(chosen)]
+
+
+def measure(
+    name: str, pictures: Sequence[Labelled], weights: Path = checkpoint.RELEASED, workers: int = 1, seed: int = 0
+) -> Robustness:
+    """Read every picture clean and spoilt in all ways, as the bot would: its main face answers.
+
+    Args:
+        name: of the set.
+        pictures: at least one.
+        weights: the checkpoint.
+        workers: processes, each with a reader of its own.
+        seed: of what is left to chance: side, direction, grain, colour.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another kind.
+        DataError: none of the pictures can be measured.
+    """
+    checkpoint.load(weights)  # better a sentence now than a broken process later
+    work = partial(_answers, seed=seed)
+    # Spawned, not forked: PyTorch and MediaPipe have threads, and a fork of those may hang.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (weights,)) as pool:
+        read = list(tqdm(pool.map(work, pictures), total=len(pictures), desc=name, unit="photo", smoothing=0.05))
+    kept = [(EXPRESSIONS.index(one.label), found) for one, found in zip(pictures, read, strict=True) if found]
+    if not kept:
+        raise DataError(f"{name}: none of the {len(pictures)} pictures is readable and shows a face")
+    truth = np.array([label for label, _ in kept], np.int64)
+    clean, *spoilt = np.array([found for _, found in kept], np.int64).T
+    return Robustness(
+        name,
+        pictures=len(kept),
+        left_out=len(pictures) - len(kept),
+        accuracy=float((clean == truth).mean()),
+        balanced_accuracy=balanced_accuracy(truth, clean),
+        costs=tuple(_costs(truth, clean, spoilt)),
+    )
+
+
+def _costs(truth: NDArray[np.int64], clean: NDArray[np.int64], spoilt: list[NDArray[np.int64]]) -> list[Cost]:
+    ways = [(way, strength) for way in CORRUPTIONS for strength in range(len(STRENGTHS))]
+    accuracy, balanced = float((clean == truth).mean()), balanced_accuracy(truth, clean)
+    return [
+        Cost(
+            way.name,
+            STRENGTHS[strength],
+            way.amounts[strength],
+            way.meaning,
+            accuracy=float((answers == truth).mean()),
+            balanced_accuracy=balanced_accuracy(truth, answers),
+            points_lost=100 * (accuracy - float((answers == truth).mean())),
+            balanced_points_lost=100 * (balanced - balanced_accuracy(truth, answers)),
+            same_answer=float((answers == clean).mean()),
+            no_face=float((answers == NO_FACE).mean()),
+        )
+        for (way, strength), answers in zip(ways, spoilt, strict=True)
+    ]
+
+
+def _start(weights: Path) -> None:
+    global _reader, _finder
+    _reader, _finder = load_reader(weights), FaceFinder()
+
+
+def _answers(picture: Labelled, seed: int) -> list[int] | None:
+    """Return the answer to the clean photo, then to each corruption and strength; None when it cannot be measured.
+
+    An answer is an index into `EXPRESSIONS`, or `NO_FACE`.
+    """
+    if _reader is None or _finder is None:
+        raise RuntimeError("this process has no reader")
+    try:
+        pixels = decode(picture.path.read_bytes()).pixels
+    except (PhotoError, OSError):
+        return None
+    clean = _answer(_reader, pixels)
+    scene = find_scene(_finder, pixels)
+    if clean == NO_FACE or scene is None:
+        return None
+    chance = seed + zlib.crc32(picture.file.encode())
+    return [
+        clean,
+        *(_answer(_reader, way(scene, strength, chance)) for way in CORRUPTIONS for strength in range(len(STRENGTHS))),
+    ]
+
+
+def _answer(reader: FaceReader, pixels: Picture) -> int:
+    rows, columns = pixels.shape[:2]
+    face = main_face(reader.read_photo(Photo(pixels, columns, rows), main_only=True).faces)
+    return EXPRESSIONS.index(face.expression) if face else NO_FACE
+
+
+def find_scene(finder: FaceFinder, pixels: Picture) -> Scene | None:
+    """Return the photo with the landmarks of its largest face, or None when no mesh can be laid."""
+
+    def area(face: FoundFace) -> float:
+        return float(np.prod(face.box[2:] - face.box[:2]))
+
+    for face in sorted(finder.find(pixels, main_only=True), key=area, reverse=True):
+        if face.landmarks is not None:
+            return Scene(pixels, face.landmarks[:, :2].astype(np.float64))
+    return None
+
+
+def write(results: Sequence[Robustness], weights: Path, seed: int, out: Path) -> None:
+    """Write robustness.json and robustness.png into `out`; the picture shows no face of a data set.
+
+    Args:
+        results: of one set or more.
+        weights: the checkpoint that was measured.
+        seed: that was measured with.
+        out: the folder, made when it is missing.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    found = {"weights": digest, "seed": seed, "sets": [asdict(result) for result in results]}
+    (out / "robustness.json").write_text(json.dumps(_rounded(found), indent=2) + "\n", "utf-8")
+    lost = [
+        (f"{result.name}: {result.pictures} pictures,\n{result.accuracy:.1%} right when clean", result.points_lost())
+        for result in results
+    ]
+    drawn = plots.robustness([way.name for way in CORRUPTIONS], thumbnails(), lost, STRENGTHS)
+    (out / "robustness.png").write_bytes(plots.png(drawn, colours=256))
+
+
+def _rounded(found: Any) -> Any:
+    """Return the same with five decimals: more would be chance."""
+    if isinstance(found, float):
+        return round(found, 5)
+    if isinstance(found, dict):
+        return {name: _rounded(value) for name, value in found.items()}
+    return [_rounded(value) for value in found] if isinstance(found, list | tuple) else found
+
+
+def thumbnails(side: int = THUMBNAIL) -> Picture:
+    """Return every corruption of the portrait, a row each and a column a strength, as one picture."""
+    finder = FaceFinder()
+    try:
+        portrait = decode(PORTRAIT.read_bytes()).pixels
+        scene = find_scene(finder, portrait)
+    finally:
+        finder.close()
+    if scene is None:
+        raise DataError(f"{PORTRAIT}: no face found; check out the file again")
+    reach = 0.9 * scene.width
+    middle = (scene.marks.min(axis=0) + scene.marks.max(axis=0)) / 2
+    (left, top), (right, bottom) = np.rint([middle - reach, middle + reach]).astype(int).tolist()
+    near = Scene(np.ascontiguousarray(portrait[top:bottom, left:right]), scene.marks - (left, top))
+    return np.vstack(
+        [np.hstack([_thumbnail(way(near, strength, 6), side) for strength in range(3)]) for way in CORRUPTIONS]
+    )
+
+
+def _thumbnail(pixels: Picture, side: int) -> Picture:
+    scale = side / max(pixels.shape[:2])
+    rows, columns = (max(1, round(length * scale)) for length in pixels.shape[:2])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    page = np.full((side, side, 3), 255, np.uint8)
+    top, left = (side - rows) // 2, (side - columns) // 2
+    page[top : top + rows, left : left + columns] = cv2.resize(pixels, (columns, rows), interpolation=method)
+    return page
+
+
+def table(result: Robustness) -> str:
+    """Return the costs for people: a line a corruption, three numbers a column, mild to strong."""
+    lines = [
+        f"{result.name}: {result.pictures} pictures ({result.left_out} left out), clean {result.accuracy:.1%} right, "
+        f"{result.balanced_accuracy:.1%} balanced",
+        f"{'mild, middle, strong':16}{'points lost':>20}{'balanced':>20}{'same answer %':>20}{'no face %':>20}",
+    ]
+    for first in range(0, len(result.costs), len(STRENGTHS)):
+        costs = result.costs[first : first + len(STRENGTHS)]
+        columns = (
+            [cost.points_lost for cost in costs],
+            [cost.balanced_points_lost for cost in costs],
+            [100 * cost.same_answer for cost in costs],
+            [100 * cost.no_face for cost in costs],
+        )
+        numbers = (" ".join(f"{round(value, 1) + 0:6.1f}" for value in column) for column in columns)
+        lines.append(f"{costs[0].corruption:16}" + "".join(f"{cell:>20}" for cell in numbers))
+    return "\n".join(lines)
