@@ -25,7 +25,7 @@ class Architecture:
         labels: classes of the head that learns FER2013's own labels.
     """
 
-    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
     shape: int = 64
     votes: int = 8

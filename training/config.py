@@ -9,7 +9,7 @@ from inference.crops import CROP_SIDE
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The recipe. The defaults are the released one.
+    """The recipe. The defaults are the second half of the released one; `training/runs/full.sh` has the whole.
 
     Attributes:
         epochs: passes over the training rows.
@@ -32,12 +32,12 @@ class Config:
         seed: start of every random sequence.
     """
 
-    epochs: int = 60
+    epochs: int = 12
     batch: int = 128
     side: int = CROP_SIDE
     small_side: int = 48
-    small_share: float = 0.6
-    rate: float = 0.1
+    small_share: float = 0.0
+    rate: float = 0.03
     decay: float = 5e-4
     smoothing: float = 0.1
     label_weight: float = 0.7
@@ -45,7 +45,7 @@ class Config:
     init: str = ""
     teacher: str = ""
     teach: float = 0.4
-    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
     shape: int = 64
     seed: int = 0

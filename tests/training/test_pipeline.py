@@ -183,10 +183,10 @@ def test_a_teacher_is_learned_from(story: Path, faces: Faces, tmp_path: Path) ->
 
 
 def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path: Path) -> None:
-    before = checkpoint.load(story / "teacher.safetensors").network
+    before = checkpoint.load(story / "pixels.safetensors").network
     assert before.shape is None
     # Hardly any step at all: what comes out is what went in, and the shape is not heard yet.
-    config = replace(TINY, epochs=1, rate=1e-12, average=0.0, init=str(story / "teacher.safetensors"))
+    config = replace(TINY, epochs=1, rate=1e-12, average=0.0, init=str(story / "pixels.safetensors"))
     begun = train(faces, config, tmp_path / "begun")
     stem = "stem.0.weight"
     assert torch.allclose(begun.state_dict()[stem], before.state_dict()[stem], atol=1e-6)

@@ -2,8 +2,9 @@
 # The whole story of the released weights, from the published files to the figures.
 #   training/runs/full.sh DATA [OUT]
 # DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
-# everything. Started again, it goes on where it stopped. TEACHER="--epochs 8 ..." and TRAIN="--epochs 4 ..." change the
-# recipes of the wide network that teaches and of the small one that ships; PROCESSES=2 trains on as many at once.
+# everything. Started again, it goes on where it stopped. First the pixels are learned, then the face's shape beside them,
+# with the first network's answers as a second opinion on the labels. FIRST="--epochs 4 ..." and THEN="--epochs 2 ..."
+# change the two recipes; PROCESSES=2 trains in as many processes together.
 set -euo pipefail
 data=${1:?usage: training/runs/full.sh DATA [OUT]}
 out=${2:-runs/full}
@@ -26,11 +27,11 @@ if [ -f "$data/muxspace.zip" ]; then
 	packed+=("$out/people.npz")
 fi
 
-# shellcheck disable=SC2086  # TEACHER and TRAIN are lists of words
-"${train[@]}" --data "${packed[@]}" --out "$out/teacher" \
-	--epochs 21 --widths 48 96 192 384 --shape 0 --small-share 0 ${TEACHER:-}
-"$python" -m training export --data "${packed[@]}" --run "$out/teacher" --out "$out/teacher.safetensors"
+# shellcheck disable=SC2086  # FIRST and THEN are lists of words
+"${train[@]}" --data "${packed[@]}" --out "$out/pixels" --epochs 21 --rate 0.1 --shape 0 ${FIRST:-}
+"$python" -m training export --data "${packed[@]}" --run "$out/pixels" --out "$out/pixels.safetensors"
 # shellcheck disable=SC2086
-"${train[@]}" --data "${packed[@]}" --out "$out/run" --teacher "$out/teacher.safetensors" ${TRAIN:-}
+"${train[@]}" --data "${packed[@]}" --out "$out/run" \
+	--init "$out/pixels.safetensors" --teacher "$out/pixels.safetensors" ${THEN:-}
 "$python" -m training export --data "${packed[@]}" --run "$out/run" --out "$out/face2emoji.safetensors"
 "$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"
