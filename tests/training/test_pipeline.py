@@ -25,7 +25,7 @@ from training.metrics import balanced_accuracy, calibration_error
 from training.train import train
 
 ROOT = Path(__file__).parents[2]
-TINY = Config(epochs=2, batch=16, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
+TINY = Config(epochs=2, batch=16, rate=0.1, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
 
 
 @pytest.fixture(scope="session")
