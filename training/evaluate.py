@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from inference import EXPRESSIONS, FaceReader, FaceReading, PhotoError, Reading
 from inference.emoji_map import main_face
+from training.files import Place
 from training.labels import Labelled
 from training.metrics import BINS, balanced_accuracy, calibration_error
 
@@ -51,7 +52,7 @@ def evaluate(reader: FaceReader, pictures: list[Labelled]) -> list[Outcome]:
     return outcomes
 
 
-def _read(reader: FaceReader, path: Path) -> tuple[Reading, str | None]:
+def _read(reader: FaceReader, path: Place) -> tuple[Reading, str | None]:
     nothing = Reading(0, 0, (), None)
     try:
         return reader.read(path.read_bytes()), None

@@ -14,12 +14,13 @@ from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, truth
+from training.files import Place
 from training.labels import DataError
 from training.metrics import split_figures
 from training.train import CHECKPOINT, predict, read_state
 
 
-def export(faces: Faces, run: Path, out: Path) -> Checkpoint:
+def export(faces: Faces, run: Place, out: Path) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
     Args:
