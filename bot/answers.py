@@ -24,7 +24,6 @@ from inference import (
     Reading,
     UnreadableImage,
     UnsupportedFormat,
-    main_face,
 )
 
 Kind = Literal["photo", "document", "sticker", "gif", "video", "video_note"]
@@ -139,7 +138,7 @@ def answer(outcomes: Sequence[Outcome], phrases: Phrases, model: str, limit: str
 
 def surest_face(outcomes: Iterable[Outcome]) -> FaceReading | None:
     """Return the face that answers for a whole post: of the pictures' main faces the surest, if there is one."""
-    faces = [main_face(outcome.result.faces) for outcome in outcomes if isinstance(outcome.result, Reading)]
+    faces = [outcome.result.main for outcome in outcomes if isinstance(outcome.result, Reading)]
     return max((face for face in faces if face), key=lambda face: face.confidence, default=None)
 
 
@@ -150,8 +149,8 @@ def slack_reactions(face: FaceReading, emoji_map: EmojiMap) -> tuple[str, ...]:
         face: with the emoji chosen for it, which may be newer than the workspace, or one of its own that was removed.
         emoji_map: the map that no chat has changed.
     """
-    steps = [step.emoji.slack for step in emoji_map.steps[face.expression]]
-    return tuple(dict.fromkeys([face.emoji.slack, *steps, OLDEST[face.expression]]))
+    everyday = [emoji.slack for emoji in emoji_map.everyday(face.expression)]
+    return tuple(dict.fromkeys([face.emoji.slack, *everyday, OLDEST[face.expression]]))
 
 
 def nearest(emoji: Emoji, allowed: Collection[str] | None) -> str | None:
@@ -248,7 +247,7 @@ def map_change(words: Sequence[str], changes: Mapping[str, str], emoji_map: Emoj
         return MapChange("map_usage")
     changes = {**changes, expression: "".join(words[1:])}
     try:
-        return MapChange("", changes, expression, emoji_map.changed(changes).steps[expression][0].emoji)
+        return MapChange("", changes, expression, emoji_map.changed(changes).everyday(expression)[0])
     except EmojiMapError:
         return MapChange("not_an_emoji")
 
@@ -260,10 +259,10 @@ def map_state(changes: Mapping[str, str], phrases: Phrases) -> str:
 
 
 def map_list(emoji_map: EmojiMap, phrases: Phrases, usage: str) -> str:
-    """List the emoji of each expression, surest first, as a chat's own map has them, and how to change them."""
+    """List each expression's emoji without any cue, surest first, as a chat's own map has them, and how to change."""
     lines = [
-        f"{_capital(phrases.expressions[expression])}: {' '.join(step.emoji.character for step in steps)}"
-        for expression, steps in emoji_map.steps.items()
+        f"{_capital(phrases.expressions[expression])}: {' '.join(emoji.character for emoji in everyday)}"
+        for expression, everyday in ((name, emoji_map.everyday(name)) for name in EXPRESSIONS)
     ]
     return "\n".join([phrases.map_title, *lines, "", usage])
 

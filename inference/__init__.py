@@ -18,14 +18,16 @@ from inference.photo import PhotoLimits
 from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
 
 if TYPE_CHECKING:
-    from inference.emoji_map import TELEGRAM_REACTIONS, EmojiMap, load_emoji_map, main_face
+    from inference.emoji_map import TELEGRAM_REACTIONS, Choice, EmojiMap, load_emoji_map, main_face
     from inference.reader import FaceReader, load_reader
+    from inference.steady import Steady
 
 __all__ = [
     "EXPRESSIONS",
     "TELEGRAM_REACTIONS",
     "Box",
     "CheckpointError",
+    "Choice",
     "Emoji",
     "EmojiMap",
     "EmojiMapError",
@@ -37,6 +39,7 @@ __all__ = [
     "PhotoLimits",
     "PhotoNotFound",
     "Reading",
+    "Steady",
     "UnreadableImage",
     "UnsupportedFormat",
     "load_emoji_map",
@@ -47,10 +50,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what is slow when it is first asked for: PyTorch and MediaPipe take seconds, all emoji a tenth of one."""
-    if name in ("EmojiMap", "TELEGRAM_REACTIONS", "load_emoji_map", "main_face"):
+    if name in ("Choice", "EmojiMap", "TELEGRAM_REACTIONS", "load_emoji_map", "main_face"):
         from inference import emoji_map
 
         return getattr(emoji_map, name)
+    if name == "Steady":
+        from inference.steady import Steady
+
+        return Steady
     if name in ("FaceReader", "load_reader"):
         from inference import reader
 

@@ -1,4 +1,4 @@
-"""python -m inference PHOTO... [--json] [--annotate DIR]: reads photos on the command line."""
+"""python -m inference PHOTO... [--json | --explain] [--annotate DIR]: reads photos on the command line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from inference import CheckpointError, Emoji, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
 from inference.photo import Photo, decode
+from inference.rules import cut
+from inference.witnesses import favoured
 
 if TYPE_CHECKING:
-    from inference import FaceReader
+    from inference import EmojiMap, FaceReader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     limits = PhotoLimits()
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="picture files; any common format")
-    parser.add_argument("--json", action="store_true", help="one JSON line a photo instead of text")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON line a photo instead of text")
+    form.add_argument("--explain", action="store_true", help="also say which rule of the emoji map chose, and why")
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and emoji drawn here")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="other weights than the released ones")
     parser.add_argument("--emoji-map", type=Path, metavar="FILE", help="another emoji_map.yaml")
@@ -67,7 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
             if options.json:
                 print(json.dumps({"photo": str(path), **reading.to_json()}, ensure_ascii=False), flush=True)
             else:
-                print(_text(path, reading, reader.no_face), flush=True)
+                print(_text(path, reading, reader.emoji_map.no_face), flush=True)
+                if options.explain and reading.faces:
+                    print(_explanation(reading, reader.emoji_map), flush=True)
     if reader:
         reader.close()
     return 1 if failed else 0
@@ -98,6 +104,27 @@ def _text(photo: Path, reading: Reading, no_face: Emoji) -> str:
         f"  ({face.emoji.name}; at {face.box.left},{face.box.top})"
         for face in reading.faces
     )
+
+
+def _explanation(reading: Reading, emoji_map: EmojiMap) -> str:
+    """Say of each face what was read, which rules were passed over and why, and which one chose."""
+    lines = []
+    for number, face in enumerate(reading.faces, 1):
+        scores = sorted(face.scores.items(), key=lambda score: -score[1])
+        heard = [f"{cue} for {' or '.join(gains)}" for cue in face.cues if (gains := favoured(cue))]
+        lines += [
+            f"  face {number} of {len(reading.faces)}: {face.emoji.character}  {face.rule}",
+            "    scores  " + ", ".join(f"{name} {cut(score)}" for name, score in scores),
+            "    cues    " + (", ".join(f"{cue} {cut(sure)}" for cue, sure in face.cues.items()) or "none"),
+            *([f"    speak   {', '.join(heard)}: already in the scores"] if heard else []),
+        ]
+        for rule, objection in emoji_map.explain(face, len(reading.faces)):
+            verdict = f"passed over: {objection}" if objection else "chosen"
+            lines.append(f"    {rule.emoji.character}  {rule.why}: {verdict}")
+    if len(reading.faces) > 1 and reading.main:
+        number = reading.faces.index(reading.main) + 1
+        lines.append(f"  the picture: {reading.main.emoji.character}  of face {number} (group: {emoji_map.group})")
+    return "\n".join(lines)
 
 
 def _unused(path: Path, written: set[Path]) -> Path:

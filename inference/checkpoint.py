@@ -16,12 +16,13 @@ import torch
 from safetensors.torch import save_file
 
 from inference import crops
+from inference.calibration import Calibration
 from inference.errors import CheckpointError
 from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
 
 RELEASED = Path(__file__).parent / "weights" / "face2emoji.safetensors"
-FORMAT = "face2emoji-1"
+FORMAT = "face2emoji-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,12 @@ class Checkpoint:
 
     Attributes:
         network: in evaluation mode, float32, on the CPU.
-        temperature: divides the votes' logits (Guo et al. 2017), so that on faces like the training ones a
-            confidence of 0.8 is right 8 times in 10.
+        calibration: how its logits become an answer.
         about: free facts for people: figures, data hash, recipe, seed.
     """
 
     network: Network
-    temperature: float
+    calibration: Calibration
     about: Mapping[str, Any]
 
 
@@ -46,7 +46,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "architecture": checkpoint.network.architecture.to_json(),
         "expressions": EXPRESSIONS,
         "crop": crops.SPEC,
-        "temperature": checkpoint.temperature,
+        "calibration": checkpoint.calibration.to_json(),
         "about": dict(checkpoint.about),
     }
     tensors = {
@@ -78,10 +78,10 @@ def load(path: Path = RELEASED) -> Checkpoint:
             network = Network(Architecture.from_json(header["architecture"]))
         floats = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
-        temperature = float(header["temperature"])
+        calibration = Calibration.from_json(header["calibration"])
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path.name} is damaged. Check out the file again.") from error
     network.eval().requires_grad_(False)
-    return Checkpoint(network, temperature, header["about"])
+    return Checkpoint(network, calibration, header["about"])

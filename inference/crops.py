@@ -22,8 +22,18 @@ LANDMARKS = 478
 # (x, y) of the left eye, the right eye and the mouth, as shares of the crop's side.
 ANCHORS = np.array([(0.305, 0.375), (0.695, 0.375), (0.5, 0.765)], np.float32)
 
+# Face Mesh indices (MediaPipe's canonical face model); left and right are the picture's, not the person's.
+_LEFT_EYE = (33, 133, 159, 145)
+_RIGHT_EYE = (362, 263, 386, 374)
+_MOUTH = (61, 291)
+
 SPEC = {"side": CROP_SIDE, "channels": "grey", "anchors": ANCHORS.round(4).tolist(), "border": "replicate"}
 """What a checkpoint records, so that weights never meet crops of another recipe."""
+
+
+def anchors_of(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the centres of the eye on the left, the eye on the right and the mouth, (3, 2), of a (478, 3) mesh."""
+    return np.stack([landmarks[list(indices), :2].mean(axis=0) for indices in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
 
 
 def transform(anchors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -59,10 +69,22 @@ def crop(pixels: NDArray[np.uint8], anchors: NDArray[np.float32]) -> NDArray[np.
     Raises:
         ValueError: the three points fall together.
     """
-    matrix = transform(anchors)
+    return warp(pixels, transform(anchors), CROP_SIDE, CROP_SIDE)
+
+
+def warp(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], width: int, height: int) -> NDArray[np.uint8]:
+    """Return the grey view of a photo that a similarity gives, (height, width) uint8, averaging when it shrinks.
+
+    Args:
+        pixels: (rows, columns, 3) RGB or (rows, columns) grey, uint8.
+        matrix: (2, 3), takes photo pixels to the view's.
+        width: of the view in pixels.
+        height: likewise.
+    """
+    matrix = matrix.copy()
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    # Only the surroundings of the face are converted and reduced, not the photo.
-    corners = np.array([(-4, -4), (CROP_SIDE + 4, -4), (-4, CROP_SIDE + 4), (CROP_SIDE + 4, CROP_SIDE + 4)], np.float64)
+    # Only the surroundings of the view are converted and reduced, not the photo.
+    corners = np.array([(-4, -4), (width + 4, -4), (-4, height + 4), (width + 4, height + 4)], np.float64)
     inverse = cv2.invertAffineTransform(matrix)
     reach = corners @ inverse[:, :2].T + inverse[:, 2]
     rows, columns = pixels.shape[:2]
@@ -73,14 +95,14 @@ def crop(pixels: NDArray[np.uint8], anchors: NDArray[np.float32]) -> NDArray[np.
     matrix[:, 2] += matrix[:, :2] @ (left, top)
     if scale < 1:
         # Averaging first keeps fine texture from turning into noise (aliasing) in the small crop.
-        width, height = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
-        shrink = np.array([grey.shape[1] / width, grey.shape[0] / height])
-        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        small = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
+        shrink = np.array([grey.shape[1], grey.shape[0]]) / small
+        grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
         # Pixel centres: x_full = (x_small + 0.5) * shrink - 0.5.
         matrix[:, 2] += matrix[:, :2] @ (shrink / 2 - 0.5)
         matrix[:, :2] *= shrink
     return np.asarray(
-        cv2.warpAffine(grey, matrix, (CROP_SIDE, CROP_SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        cv2.warpAffine(grey, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         np.uint8,
     )
 

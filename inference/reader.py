@@ -12,24 +12,34 @@ from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
 from inference.crops import crop, shape
+from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
 from inference.photo import Photo, PhotoLimits, decode
-from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
+from inference.reading import EXPRESSIONS, Box, FaceReading, Reading
+from inference.witnesses import weigh
 
 
 class FaceReader:
     """Reads photos. One reader per thread: a MediaPipe graph must not be shared. Made by `load_reader`."""
 
     def __init__(
-        self, finder: FaceFinder, expressions: ExpressionReader, emoji_map: EmojiMap, limits: PhotoLimits, model: str
+        self,
+        finder: FaceFinder,
+        expressions: ExpressionReader,
+        emoji_map: EmojiMap,
+        limits: PhotoLimits,
+        model: str,
+        *,
+        two_witnesses: bool = True,
     ) -> None:
         self._finder = finder
         self._expressions = expressions
         self._emoji_map = emoji_map
         self._limits = limits
         self._model = model
+        self._two_witnesses = two_witnesses
 
     @property
     def model(self) -> str:
@@ -37,9 +47,9 @@ class FaceReader:
         return self._model
 
     @property
-    def no_face(self) -> Emoji:
-        """The map's answer for a picture without a face."""
-        return self._emoji_map.no_face
+    def emoji_map(self) -> EmojiMap:
+        """The map that chooses."""
+        return self._emoji_map
 
     def read(self, data: bytes, *, main_only: bool = False) -> Reading:
         """Read every face in an encoded picture.
@@ -47,7 +57,7 @@ class FaceReader:
         Args:
             data: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC bytes.
             main_only: only `Reading.emoji` is asked for. Small faces beside a large one may be left out; that takes
-                half the time.
+                half the time, but for a map that counts faces.
 
         Raises:
             PhotoError: unreadable_image, unsupported_format or image_too_large; the message is fit to show.
@@ -56,27 +66,38 @@ class FaceReader:
 
     def read_photo(self, photo: Photo, *, main_only: bool = False) -> Reading:
         """Read every face in a decoded picture; see `read`."""
-        found = self._finder.find(photo.pixels, main_only)
+        found = self._finder.find(photo.pixels, main_only and not self._emoji_map.counts_faces)
         if not found:
             return Reading(photo.width, photo.height, (), None)
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
         shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
         scores = self._expressions.read(crops, shapes)
-        faces = tuple(self._face(photo, face, row) for face, row in zip(found, scores, strict=True))
-        main = main_face(faces)
+        faces = tuple(
+            self._face(photo, face, aligned, row, len(found))
+            for face, aligned, row in zip(found, crops, scores, strict=True)
+        )
+        main = main_face(faces, self._emoji_map.group)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)
 
-    def _face(self, photo: Photo, found: FoundFace, row: NDArray[np.float32]) -> FaceReading:
+    def _face(
+        self, photo: Photo, found: FoundFace, aligned: NDArray[np.uint8], row: NDArray[np.float32], faces: int
+    ) -> FaceReading:
         left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
+        # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
+        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
-        best = EXPRESSIONS[int(row.argmax())]
+        if self._two_witnesses:
+            scores = weigh(scores, cues)
+        best = max(scores, key=lambda name: scores[name])
+        choice = self._emoji_map.choose(scores, cues, faces)
         return FaceReading(
             box=Box(left, top, min(right, photo.width), min(bottom, photo.height)),
             expression=best,
             confidence=scores[best],
             scores=scores,
-            cues=(),
-            emoji=self._emoji_map.choose(scores),
+            cues=cues,
+            emoji=choice.emoji,
+            rule=choice.rule,
         )
 
     def close(self) -> None:
@@ -89,6 +110,8 @@ def load_reader(
     emoji_map: Path | None = None,
     limits: PhotoLimits | None = None,
     threads: int = 1,
+    *,
+    two_witnesses: bool = True,
 ) -> FaceReader:
     """Build a reader; takes a second or two.
 
@@ -97,6 +120,7 @@ def load_reader(
         emoji_map: the YAML; None for the repository's own.
         limits: what is too large; None for the defaults.
         threads: cores that one photo may use in this process. One is best where several readers work side by side.
+        two_witnesses: the cues have a say in the expression, see `inference.witnesses`; False: the network's alone.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another kind.
@@ -107,4 +131,11 @@ def load_reader(
     weights = checkpoint or checkpoints.RELEASED
     expressions = ExpressionReader(checkpoints.load(weights))
     model = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
-    return FaceReader(FaceFinder(), expressions, load_emoji_map(emoji_map), limits or PhotoLimits(), model)
+    return FaceReader(
+        FaceFinder(),
+        expressions,
+        load_emoji_map(emoji_map),
+        limits or PhotoLimits(),
+        model,
+        two_witnesses=two_witnesses,
+    )

@@ -60,17 +60,24 @@ class FaceReading:
         box: where it is.
         expression: the likeliest of `EXPRESSIONS`.
         confidence: its calibrated probability, 0 to 1.
-        scores: calibrated probability of each of `EXPRESSIONS`; they sum to 1.
-        cues: what the landmarks add (winks and the like), possibly empty.
+        scores: calibrated probability of each of `EXPRESSIONS`, weighed with the cues; they sum to 1.
+        cues: confidence, 0.5 to 1, of each of `inference.cues.CUES` that was seen, strongest first; possibly empty.
         emoji: the answer for this face.
+        rule: why, in the words of the rule of the map that chose it.
     """
 
     box: Box
     expression: str
     confidence: float
     scores: Mapping[str, float]
-    cues: tuple[str, ...]
+    cues: Mapping[str, float]
     emoji: Emoji
+    rule: str
+
+    @property
+    def weight(self) -> float:
+        """How much this face counts in a picture of several: its box's area times its confidence."""
+        return self.box.area * self.confidence
 
     @property
     def percent(self) -> str:
@@ -84,9 +91,10 @@ class FaceReading:
             "expression": self.expression,
             "confidence": round(self.confidence, 4),
             "scores": {name: round(score, 4) for name, score in self.scores.items()},
-            "cues": list(self.cues),
+            "cues": {name: round(confidence, 4) for name, confidence in self.cues.items()},
             "emoji": self.emoji.character,
             "emoji_name": self.emoji.name,
+            "rule": self.rule,
         }
 
 
@@ -105,6 +113,12 @@ class Reading:
     height: int
     faces: tuple[FaceReading, ...]
     emoji: Emoji | None
+
+    @property
+    def main(self) -> FaceReading | None:
+        """The face that answers for the picture: of those with its emoji the biggest, surest; None without faces."""
+        givers = (face for face in self.faces if face.emoji == self.emoji)
+        return max(givers, key=lambda face: face.weight, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"width", "height", "faces", "emoji"}``; ``emoji`` is None when there is no face."""

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bot import phrases, slack_phrases
 from bot.settings import Settings, variables
 from bot.slack_manifest import CALLBACK_PATH, COMMAND, EVENTS_PATH, INSTALL_PATH, SCOPES, manifest
-from inference import load_emoji_map
+from inference import EXPRESSIONS, load_emoji_map
 
 ROOT = Path(__file__).parent.parent
 TEXTS = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("telegram", "slack")}
@@ -141,14 +141,11 @@ def test_every_command_of_telegram_is_in_the_table() -> None:
 
 
 def test_emoji_and_reactions_are_those_of_the_map() -> None:
-    steps = load_emoji_map().steps
-    told = {row[0]: row[1:] for row in rows("telegram") if row[0] in steps}
+    everyday = {name: load_emoji_map().everyday(name) for name in EXPRESSIONS}
+    told = {row[0]: row[1:] for row in rows("telegram") if row[0] in everyday}
     assert told == {
-        name: (
-            " ".join(step.emoji.character for step in steps[name]),
-            " ".join(step.emoji.telegram for step in steps[name]),
-        )
-        for name in steps
+        name: (" ".join(emoji.character for emoji in answers), " ".join(emoji.telegram for emoji in answers))
+        for name, answers in everyday.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""python -m training prepare | train | evaluate | export: from the published files to the released weights.
+"""python -m training STEP: from the published files to the released weights, and to figures; see --help.
 
 Files to read, packed data and run folders may be any address of fsspec, such as s3://bucket/key: docs/training.md.
 """
@@ -10,15 +10,12 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.files import Place, local, place
+from training.files import local, place
 from training.labels import DataError
-
-if TYPE_CHECKING:
-    from training.data import Faces
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -57,16 +54,41 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--run", dest="folder", type=place, default=RUN)
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
+    step.add_argument("--balance", type=float, default=0.5, help="weight of rare expressions, 0 to 1 (default 0.5)")
     step.set_defaults(run=_export)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
     what = step.add_mutually_exclusive_group(required=True)
     what.add_argument("--labels", type=place, help="csv with the columns file,label; runs the full pipeline")
-    what.add_argument("--data", type=place, help="prepared data: FER+ and FER2013 figures of both test splits")
+    what.add_argument("--data", type=place, nargs="+", help="prepared data: figures of both test splits, file by file")
+    step.add_argument(
+        "--split",
+        choices=("Training", "PublicTest", "PrivateTest"),
+        help="only these people of --labels; training uses none of PrivateTest's",
+    )
+    step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures of --labels with these labels")
     step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
     step.set_defaults(run=_evaluate)
+
+    step = steps.add_parser("mean-face", help="average neutral faces: what the cues are measured against")
+    step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label")
+    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.set_defaults(run=_mean_face)
+
+    step = steps.add_parser("eyes", help="learn from unlabelled faces how open and closed eyes look")
+    step.add_argument("source", type=Path, help="fer2013.csv(.gz)")
+    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.set_defaults(run=_eyes)
+
+    step = steps.add_parser("cues", help="measure on labelled pictures how often each cue fires")
+    step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label; any labels")
+    step.set_defaults(run=_cues)
+
+    step = steps.add_parser("draw-cues", help="draw the mean face showing each cue")
+    step.add_argument("--out", type=Path, required=True, help="the .svg to write")
+    step.set_defaults(run=_draw_cues)
 
     options = parser.parse_args(arguments)
     try:
@@ -88,36 +110,31 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{options.out}: {len(faces)} faces, {faces.found.mean():.1%} found, {twins} twins across splits")
 
 
-def _load(paths: list[Place]) -> Faces:
-    from training.data import Faces
-
-    first, *others = (Faces.load(path) for path in paths)
-    return sum(others, first)
-
-
 def _train(options: argparse.Namespace) -> None:
     import torch
 
+    from training.data import Faces, together
     from training.train import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    train(_load(options.data), Config(**values), options.out)
+    train(together([Faces.load(path) for path in options.data]), Config(**values), options.out)
 
 
 def _export(options: argparse.Namespace) -> None:
+    from training.data import Faces
     from training.export import export
 
-    faces = _load(options.data)
-    finished = export(faces, options.folder, options.out)
-    print(json.dumps({"temperature": round(finished.temperature, 4), **finished.about["figures"]}, indent=2))
+    parts = [Faces.load(path) for path in options.data]
+    finished = export(parts, options.folder, options.out, options.balance)
+    print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx
 
-        difference = write_onnx(finished, faces, options.onnx)
-        print(f"{options.onnx}: logits differ from PyTorch's by {difference:.1e} at most")
+        difference = write_onnx(finished, parts[0], options.onnx)
+        print(f"{options.onnx}: logits differ from PyTorch's by {difference:.1e} at most", file=sys.stderr)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -131,7 +148,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
         with local(options.checkpoint or checkpoint.RELEASED) as path:
             loaded = checkpoint.load(path)
-        found = split_figures(loaded.network, loaded.temperature, Faces.load(options.data))
+        found = [split_figures(loaded.network, loaded.calibration, Faces.load(path)) for path in options.data]
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
@@ -140,15 +157,51 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate, metrics, write
     from training.labels import read_labels
 
+    pictures = [
+        picture
+        for picture in read_labels(options.labels)
+        if options.split in (None, picture.split) and picture.label in (options.only or EXPRESSIONS)
+    ]
+    if not pictures:
+        raise DataError(f"{options.labels}: no picture is of that split and those labels")
     with local(options.checkpoint or checkpoint.RELEASED) as path:
         reader = load_reader(path)
-    outcomes = evaluate(reader, read_labels(options.labels))
+    outcomes = evaluate(reader, pictures)
     result = metrics(outcomes)
     for outcome in outcomes:
         if outcome.error:
             print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+def _mean_face(options: argparse.Namespace) -> None:
+    from training.landmarks import mean_face
+
+    faces = mean_face(options.labels, options.out)
+    print(f"{options.out}: the mean of {faces} neutral faces")
+
+
+def _eyes(options: argparse.Namespace) -> None:
+    from training.landmarks import open_eyes
+
+    closed, opened = open_eyes(options.source, options.out)
+    print(f"{options.out}: learned from {closed} faces with closed and {opened} with open eyes")
+
+
+def _cues(options: argparse.Namespace) -> None:
+    from inference import load_reader
+    from training.cues import look, report
+    from training.labels import read_labels
+
+    for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
+        print(line)
+
+
+def _draw_cues(options: argparse.Namespace) -> None:
+    from training.drawn_faces import draw
+
+    draw(options.out)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,12 @@ class Faces:
         return faces
 
 
+def together(parts: Sequence[Faces]) -> Faces:
+    """Return the faces of all parts, one after the other."""
+    first, *others = parts
+    return sum(others, first)
+
+
 ARRAYS = tuple(field.name for field in fields(Faces) if field.name != "source")
 
 
@@ -241,7 +247,7 @@ def is_people(path: Place) -> bool:
 def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
     """Read a csv with the columns file, label and person, as `training.labels.read_labels` does.
 
-    A label counts as ten votes. People held out are PrivateTest, all others Training; nobody is both.
+    A label counts as ten votes. Nobody is in two splits.
 
     Args:
         path: the csv.
@@ -254,7 +260,7 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
     pictures = in_threads(lambda picture: _decode(picture.path, _read(picture.path)), listed)
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
-    split = np.array([SPLITS["PrivateTest" if picture.held_out else "Training"] for picture in listed], np.uint8)
+    split = np.array([SPLITS[picture.split] for picture in listed], np.uint8)
     digest = hashlib.sha256(repr((path.read_bytes(), without)).encode())
     for pixels in pictures:
         digest.update(pixels.tobytes())

@@ -45,14 +45,15 @@ def evaluate(reader: FaceReader, pictures: list[Labelled]) -> list[Outcome]:
     outcomes = []
     for picture in tqdm(pictures, desc="reading", unit="photo"):
         started = time.perf_counter()
-        reading, error = _read(reader, picture.path)
+        reading, error = read(reader, picture.path)
         milliseconds = 1000 * (time.perf_counter() - started)
         face = main_face(reading.faces)
         outcomes.append(Outcome(picture, face, len(reading.faces), error, milliseconds))
     return outcomes
 
 
-def _read(reader: FaceReader, path: Place) -> tuple[Reading, str | None]:
+def read(reader: FaceReader, path: Place) -> tuple[Reading, str | None]:
+    """Read one picture; where that fails, return no faces and the error's code."""
     nothing = Reading(0, 0, (), None)
     try:
         return reader.read(path.read_bytes()), None

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from inference import checkpoint
+from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
-from inference.network import Architecture, Network
+from inference.network import Network
 from inference.reading import EXPRESSIONS
+from training.calibrate import fit
 from training.config import Config
-from training.data import FER_PLUS, SPLITS, Faces, truth
+from training.data import SPLITS, Faces, together, truth
 from training.files import Place
 from training.labels import DataError
 from training.metrics import split_figures
-from training.train import CHECKPOINT, predict, read_state
+from training.train import CHECKPOINT, architecture, predict, read_state
 
 
-def export(faces: Faces, run: Place, out: Path) -> Checkpoint:
+def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
     Args:
-        faces: the prepared data the run was trained on.
+        parts: the prepared data the run was trained on, one after the other; each is measured on its own.
         run: the folder `training.train` wrote.
         out: the .safetensors to write.
+        balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
 
     Raises:
         DataError: there is no run, or it was trained on other data.
@@ -35,39 +38,22 @@ def export(faces: Faces, run: Place, out: Path) -> Checkpoint:
     if not path.is_file():
         raise DataError(f"{run}: no training run here; run `python -m training train` first")
     state = read_state(path)
-    if state["source"] != faces.source:
+    faces = together(parts)
+    if state["data"] != faces.source:
         raise DataError(f"{run}: was trained on other data than these")
     config = Config(**state["config"])
-    network = Network(Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS)))
+    network = Network(architecture(config))
     network.load_state_dict(state["averaged"])
     network.eval()
-    about = {"epochs": state["epoch"], "recipe": asdict(config), "data": faces.source}
+    about = {"epochs": state["epoch"], "recipe": asdict(config), "data": faces.source, "balance": balance}
     # Half precision first: the figures are those of the very numbers that ship.
-    checkpoint.save(out, Checkpoint(network, 1.0, about))
+    checkpoint.save(out, Checkpoint(network, Calibration(), about))
     network = checkpoint.load(out).network
-    temperature = fit_temperature(network, faces)
-    finished = Checkpoint(network, temperature, {**about, "figures": split_figures(network, temperature, faces)})
-    checkpoint.save(out, finished)
-    return finished
-
-
-def fit_temperature(network: Network, faces: Faces) -> float:
-    """Return the temperature that makes PublicTest's majorities likeliest (Guo et al. 2017); 1.0 without any."""
     public = faces[faces.split == SPLITS["PublicTest"]]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
-    if not seven.any():
-        return 1.0
-    logits = predict(network, public[seven]).votes[:, : len(EXPRESSIONS)]
-    right = torch.from_numpy(winners[seven])
-    log_temperature = torch.zeros((), requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), right)
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    return float(log_temperature.detach().exp())
+    calibration = fit(predict(network, public[seven]), torch.from_numpy(winners[seven]), balance)
+    figures = [split_figures(network, calibration, part) for part in parts]
+    finished = Checkpoint(network, calibration, {**about, "figures": figures})
+    checkpoint.save(out, finished)
+    return finished

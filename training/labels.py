@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from inference.reading import EXPRESSIONS
@@ -43,18 +44,24 @@ class Labelled:
     person: str
 
     @property
-    def held_out(self) -> bool:
-        """Whether this person is kept for measuring: 4 of 10 are, by the SHA-256 of their name."""
-        return hashlib.sha256(self.person.encode()).digest()[0] % 10 >= 6
+    def split(self) -> str:
+        """One of Training (6 people in 10), PublicTest (1) and PrivateTest (3), by the SHA-256 of the person's name."""
+        return (*["Training"] * 6, "PublicTest", *["PrivateTest"] * 3)[
+            hashlib.sha256(self.person.encode()).digest()[0] % 10
+        ]
 
 
-def read_labels(path: Place) -> list[Labelled]:
+def read_labels(path: Place, allowed: Collection[str] | None = EXPRESSIONS) -> list[Labelled]:
     """Read a csv with the columns file, label and perhaps person.
 
     Paths are relative to it, or to a folder ``images`` beside it.
 
+    Args:
+        path: the csv.
+        allowed: what a label may be; None for anything.
+
     Raises:
-        DataError: no such file, a column is missing, or a label is none of the seven; the message names the line.
+        DataError: no such file, a column is missing, or a label is not allowed; the message names the line.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -67,8 +74,8 @@ def read_labels(path: Place) -> list[Labelled]:
         for row in reader:
             name = (row["label"] or "").strip().lower()
             label = _SYNONYMS.get(name, name)
-            if label not in EXPRESSIONS:
-                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(EXPRESSIONS)}")
+            if allowed is not None and label not in allowed:
+                raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
             listed.append((row["file"] or "", label, (row.get("person") or "").strip() or row["file"] or ""))
     if not listed:
         raise DataError(f"{path}: no pictures listed")

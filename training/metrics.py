@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from inference.calibration import Calibration
 from inference.network import Network
 from inference.reading import EXPRESSIONS
 from training.data import SPLITS, Faces, truth
@@ -16,12 +16,12 @@ from training.train import predict
 BINS = 15
 
 
-def split_figures(network: Network, temperature: float, faces: Faces) -> dict[str, Any]:
+def split_figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
     """Return the figures of both test splits, on the whole split and without pixel-twins of training pictures.
 
-    Accuracies are shares, 0 to 1. FER+ figures follow the majority protocol of Barsoum et al. 2016, over its eight
-    expressions and over our seven (labels stand in where nobody voted); FER2013 figures come from the head that learned
-    FER2013's own labels.
+    Accuracies are shares, 0 to 1. FER+ figures follow the majority protocol of Barsoum et al. 2016: over its eight
+    expressions by the head that learned the votes, over our seven by the answers people see (labels stand in where
+    nobody voted). FER2013 figures come from the head that learned FER2013's own labels.
     """
     result: dict[str, Any] = {}
     for split in ("PublicTest", "PrivateTest"):
@@ -29,29 +29,33 @@ def split_figures(network: Network, temperature: float, faces: Faces) -> dict[st
         if not len(whole):
             continue
         for name, part in ((split, whole), (f"{split} without twins", whole[~whole.twin])):
-            result[name] = _figures(network, temperature, part)
+            result[name] = _figures(network, calibration, part)
     return result
 
 
-def _figures(network: Network, temperature: float, faces: Faces) -> dict[str, float]:
+def _figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
     logits = predict(network, faces)
     winners = truth(faces)
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     voted = winners >= 0
     seven = voted & (winners < len(EXPRESSIONS))
     if seven.any():
-        scores = torch.softmax(logits.votes[:, : len(EXPRESSIONS)] / temperature, dim=1).numpy()
+        scores = calibration.probabilities(logits).numpy()
         answers = scores.argmax(axis=1)
         found["fer_plus_8"] = float((logits.votes.argmax(dim=1).numpy() == winners)[voted].mean())
         found["fer_plus_7"] = float((answers == winners)[seven].mean())
         found["fer_plus_7_balanced"] = balanced_accuracy(winners[seven], answers[seven])
         found["fer_plus_7_ece"] = calibration_error(scores.max(axis=1)[seven], (answers == winners)[seven])
+        found["recall"] = {
+            EXPRESSIONS[label]: float((answers == label)[winners == label].mean())
+            for label in np.unique(winners[seven]).tolist()
+        }
         found["fer_plus_7_n"] = int(seven.sum())
     labelled = faces.labels >= 0
     if labelled.any():
         found["fer2013"] = float((logits.labels.argmax(dim=1).numpy() == faces.labels)[labelled].mean())
         found["fer2013_n"] = int(labelled.sum())
-    return {name: round(value, 5) for name, value in found.items()}
+    return found
 
 
 def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:

@@ -31,7 +31,7 @@ def write_onnx(checkpoint: Checkpoint, faces: Faces, out: Path) -> float:
 
     Inputs are `crops`, (n, CROP_SIDE, CROP_SIDE) uint8, and `shapes`, (n, LANDMARKS, 3) float32, NaN where there is no
     mesh. Outputs are the logits `votes`, (n, 8), and `labels`, (n, 7). The file's metadata name the classes of both,
-    the crop recipe and the temperature that divides the votes' logits.
+    the crop recipe and the `inference.calibration` that makes one answer of both.
 
     Args:
         checkpoint: the network, on the CPU.
@@ -67,7 +67,7 @@ def write_onnx(checkpoint: Checkpoint, faces: Faces, out: Path) -> float:
             "votes": json.dumps(FER_PLUS),
             "labels": json.dumps(EXPRESSIONS),
             "crop": json.dumps(crops.SPEC),
-            "temperature": str(checkpoint.temperature),
+            "calibration": json.dumps(checkpoint.calibration.to_json()),
         },
     )
     content = model.SerializeToString()

@@ -109,6 +109,11 @@ def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArr
     return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
 
+def architecture(config: Config) -> Architecture:
+    """Return the network that a recipe trains."""
+    return Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
+
+
 def check(network: Network, faces: Faces) -> dict[str, float]:
     """Return PublicTest's accuracies, 0 to 1: the choice between recipes is made on these alone."""
     public = faces[faces.split == SPLITS["PublicTest"]]
@@ -209,7 +214,8 @@ class _Run:
                 f"a batch of {self.size} is too small for {crew.size} processes, which take 2 each at least"
             )
         kept = faces[rows]
-        self.config, self.source, self.crew = config, faces.source, crew
+        self.config, self.crew = config, crew
+        self.origin = {"data": faces.source, "teacher": ""}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -219,8 +225,7 @@ class _Run:
         self.order = torch.from_numpy(order).to(self.device)
         if config.teacher:
             self._listen(place(config.teacher), kept, order)
-        architecture = Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
-        self.network = Network(architecture)
+        self.network = Network(architecture(config))
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -243,22 +248,22 @@ class _Run:
         try:
             with local(place) as path:
                 teacher = checkpoint.load(path).network.to(self.device).channels_last()
-                self.source = hashlib.sha256(self.source.encode() + path.read_bytes()).hexdigest()
+                self.origin["teacher"] = hashlib.sha256(path.read_bytes()).hexdigest()
         except CheckpointError as error:
             raise DataError(f"--teacher {place}: {error}") from error
-        # Each process asks about its share of the faces.
-        mine = np.arange(self.crew.rank, len(faces), self.crew.size)
-        seen, mirrored = predict(teacher, faces[mine]), predict(teacher, faces[mine], mirrored=order)
-        for target, one, other in (
-            (self.votes, seen.votes, mirrored.votes),
-            (self.labels, seen.labels, mirrored.labels),
+        # Each process asks for its share of the rows; together they have all.
+        rows = np.arange(self.crew.rank, len(faces), self.crew.size)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            heads = [predict(teacher, faces[rows], mirrored=seen) for seen in (None, order)]
+        for target, own in (
+            (self.votes, [head.votes for head in heads]),
+            (self.labels, [head.labels for head in heads]),
         ):
-            answers = torch.zeros(target.shape)
-            answers[mine] = (torch.softmax(one, dim=1) + torch.softmax(other, dim=1)) / 2
+            answers = torch.zeros_like(target)
+            answers[rows] = torch.stack([torch.softmax(logits, dim=1) for logits in own]).mean(dim=0).to(self.device)
             answers = self.crew.sum(answers)
-            target.copy_(
-                torch.where(target.sum(dim=1, keepdim=True) > 0, target.lerp(answers, self.config.teach), target)
-            )
+            known = target.sum(dim=1, keepdim=True) > 0
+            target.copy_(torch.where(known, target.lerp(answers, self.config.teach), target))
 
     def learn(self, epoch: int) -> float:
         """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
@@ -316,7 +321,7 @@ class _Run:
         """Write the whole state; a crash while writing leaves the last one whole."""
         state = {
             "config": asdict(self.config),
-            "source": self.source,
+            **self.origin,
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -332,7 +337,7 @@ class _Run:
             path.parent.mkdir(parents=True, exist_ok=True)  # better an error now than after the first epoch
             return None
         state = read_state(path)
-        if state["config"] != asdict(self.config) or state["source"] != self.source:
+        if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
         return state
 

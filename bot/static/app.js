@@ -3,7 +3,8 @@
 
 /**
  * @typedef {{box: [number, number, number, number], expression: string, confidence: number,
- *   scores: Record<string, number>, cues: string[], emoji: string, emoji_name: string}} Face
+ *   scores: Record<string, number>, cues: Record<string, number>, emoji: string, emoji_name: string,
+ *   rule: string}} Face
  * @typedef {{width: number, height: number, faces: Face[], emoji: string | null}} Reading
  */
 

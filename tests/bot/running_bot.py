@@ -29,7 +29,6 @@ from inference import (
     Reading,
     UnreadableImage,
     load_emoji_map,
-    main_face,
 )
 from tests.bot.served import ObedientReader, wait_until
 
@@ -49,8 +48,7 @@ class WrittenReader(ObedientReader):
             raise UnreadableImage("the photo is damaged")
         written = [] if data == NOBODY else data.decode().split()
         faces = tuple(self._face(number, *word.split(":")) for number, word in enumerate(written))
-        main = main_face(faces)
-        return Reading(width=1280, height=960, faces=faces, emoji=main.emoji if main else None)
+        return self._map.apply(Reading(width=1280, height=960, faces=faces, emoji=None))
 
     def _face(self, number: int, expression: str, percent: str, width: str = "200") -> FaceReading:
         best, left = EXPRESSIONS.index(expression), 300 * number
@@ -59,7 +57,7 @@ class WrittenReader(ObedientReader):
         for share in shares:
             scores[EXPRESSIONS[share % len(EXPRESSIONS)]] += (1 - int(percent) / 100) / 6
         box = Box(left, 0, left + int(width), int(width))
-        return FaceReading(box, expression, scores[expression], scores, (), self._map.choose(scores))
+        return FaceReading(box, expression, scores[expression], scores, {}, self._map.no_face, rule="")
 
 
 class RunningBot:

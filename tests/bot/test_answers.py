@@ -43,7 +43,8 @@ every_language = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LAN
 
 def face(expression: str, confidence: float, side: int = 10, **others: float) -> FaceReading:
     scores = dict.fromkeys(EXPRESSIONS, 0.0) | others | {expression: confidence}
-    return FaceReading(Box(0, 0, side, side), expression, confidence, scores, (), MAP.choose(scores))
+    choice = MAP.choose(scores)
+    return FaceReading(Box(0, 0, side, side), expression, confidence, scores, {}, choice.emoji, choice.rule)
 
 
 def photo(*faces: FaceReading, kind: Kind = "photo") -> Outcome:

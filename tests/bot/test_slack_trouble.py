@@ -117,7 +117,7 @@ def test_what_slack_says_no_to_ends_in_silence_after_one_try(slack: SlackBot) ->
 def test_an_emoji_that_is_not_taken_gives_way_to_the_next_of_its_expression(
     slack: SlackBot, expression: str, error: str
 ) -> None:
-    names = [step.emoji.slack for step in load_emoji_map().steps[expression]]
+    names = [emoji.slack for emoji in load_emoji_map().everyday(expression)]
     for refused in range(1, len(names)):
         channel = slack.channel(auto=True)
         for name in names[:refused]:

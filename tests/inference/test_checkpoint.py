@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from inference import CheckpointError, checkpoint, crops
+from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.expression import ExpressionReader
-from inference.network import Architecture, Network, normalise
+from inference.network import Architecture, Logits, Network, normalise
 
 Crops = NDArray[np.uint8]
-TINY = Architecture(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1))
+Shapes = NDArray[np.float32]
+TINY = Architecture(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8)
+PLAIN = Calibration()
 
 
 @pytest.fixture
@@ -25,19 +28,26 @@ def network() -> Network:
 
 
 @pytest.fixture
-def faces() -> Crops:
+def crop_batch() -> Crops:
     return np.random.default_rng(0).integers(0, 256, (5, crops.CROP_SIDE, crops.CROP_SIDE)).astype(np.uint8)
 
 
-def test_what_is_saved_comes_back(network: Network, faces: Crops, tmp_path: Path) -> None:
+@pytest.fixture
+def shapes() -> Shapes:
+    return np.random.default_rng(1).normal(0.5, 0.2, (5, crops.LANDMARKS, 3)).astype(np.float32)
+
+
+def test_what_is_saved_comes_back(network: Network, crop_batch: Crops, shapes: Shapes, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    checkpoint.save(path, Checkpoint(network, 1.7, {"data": "abc"}))
+    calibration = Calibration(0.3, (0.1, 0.2, 0.3, -0.4, 0.5, 0.6, 0.7), 1.7)
+    checkpoint.save(path, Checkpoint(network, calibration, {"data": "abc"}))
     loaded = checkpoint.load(path)
-    assert loaded.temperature == 1.7
+    assert loaded.calibration == calibration
     assert loaded.about == {"data": "abc"}
     assert loaded.network.architecture == TINY
     with torch.inference_mode():
-        before, after = network(torch.from_numpy(faces)), loaded.network(torch.from_numpy(faces))
+        given = torch.from_numpy(crop_batch), torch.from_numpy(shapes)
+        before, after = network(*given), loaded.network(*given)
     assert after.votes.numpy() == pytest.approx(before.votes.numpy(), abs=5e-3)  # half precision
 
 
@@ -56,7 +66,7 @@ def test_a_damaged_file(content: bytes, tmp_path: Path) -> None:
 
 def test_a_truncated_file(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    checkpoint.save(path, Checkpoint(network, 1.0, {}))
+    checkpoint.save(path, Checkpoint(network, PLAIN, {}))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.load(path)
@@ -76,7 +86,9 @@ def test_somebody_elses_weights(tmp_path: Path) -> None:
         ("expressions", ["happy"], "other expressions"),
         ("architecture", {**TINY.to_json(), "widths": [8, 8]}, "damaged"),
         ("architecture", {**TINY.to_json(), "widths": [8, 8, 16, 32]}, "damaged"),
-        ("temperature", "warm", "damaged"),
+        ("calibration", {**PLAIN.to_json(), "temperature": "warm"}, "damaged"),
+        ("calibration", {**PLAIN.to_json(), "temperature": 0}, "damaged"),
+        ("calibration", {**PLAIN.to_json(), "bias": [0.0]}, "damaged"),
     ],
 )
 def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, value: object, message: str) -> None:
@@ -84,7 +96,7 @@ def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, 
         "architecture": TINY.to_json(),
         "expressions": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
         "crop": crops.SPEC,
-        "temperature": 1.0,
+        "calibration": PLAIN.to_json(),
         "about": {},
         key: value,
     }
@@ -95,25 +107,61 @@ def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, 
         checkpoint.load(path)
 
 
-def test_probabilities(network: Network, faces: Crops) -> None:
-    scores = ExpressionReader(Checkpoint(network, 1.0, {})).read(faces)
+def read(network: Network, crop_batch: Crops, shapes: Shapes, calibration: Calibration = PLAIN) -> Shapes:
+    return ExpressionReader(Checkpoint(network, calibration, {})).read(crop_batch, shapes)
+
+
+def test_probabilities(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    scores = read(network, crop_batch, shapes)
     assert scores.shape == (5, 7)
     assert scores.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
     # A batch answers as its pictures do one by one.
-    alone = np.concatenate([ExpressionReader(Checkpoint(network, 1.0, {})).read(face[None]) for face in faces])
-    assert scores == pytest.approx(alone, abs=1e-5)
+    alone = [read(network, crop_batch[row : row + 1], shapes[row : row + 1]) for row in range(5)]
+    assert scores == pytest.approx(np.concatenate(alone), abs=1e-5)
 
 
-def test_a_high_temperature_is_less_sure_of_the_same(network: Network, faces: Crops) -> None:
-    sure = ExpressionReader(Checkpoint(network, 1.0, {})).read(faces)
-    unsure = ExpressionReader(Checkpoint(network, 3.0, {})).read(faces)
+def test_a_high_temperature_is_less_sure_of_the_same(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    sure = read(network, crop_batch, shapes)
+    unsure = read(network, crop_batch, shapes, Calibration(temperature=3.0))
     assert (unsure.max(axis=1) < sure.max(axis=1)).all()
     assert (unsure.argmax(axis=1) == sure.argmax(axis=1)).all()
 
 
-def test_light_does_not_change_what_the_network_sees(faces: Crops) -> None:
-    bright = torch.from_numpy(faces // 2 + 100)
-    dim = torch.from_numpy(faces // 2)
+def test_a_bias_leans_towards_an_expression(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    plain, leaning = (read(network, crop_batch, shapes, Calibration(bias=(0, 0, bias, 0, 0, 0, 0))) for bias in (0, 2))
+    assert (leaning[:, 2] > plain[:, 2]).all()
+    rest_plain, rest = (np.delete(one, 2, axis=1) for one in (plain, leaning))  # among themselves as before
+    assert rest / rest.sum(axis=1, keepdims=True) == pytest.approx(rest_plain / rest_plain.sum(axis=1, keepdims=True))
+
+
+def test_both_heads_are_heard_by_their_share() -> None:
+    votes, labels = torch.zeros(1, 8), torch.zeros(1, 7)
+    votes[0, 0], labels[0, 4] = 5.0, 5.0
+    logits = Logits(votes, labels)
+    said = [Calibration(share).probabilities(logits)[0] for share in (0.0, 0.5, 1.0)]
+    assert [int(one.argmax()) for one in (said[0], said[2])] == [0, 4]
+    assert float(said[1][0]) == pytest.approx(float(said[1][4]))
+
+
+def test_folding_the_norms_changes_no_value(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    given = torch.from_numpy(crop_batch), torch.from_numpy(shapes)
+    network.train()(*given)  # norms that have seen something
+    network.eval()
+    folded = network.folded()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d) for module in folded.modules())
+    for before, after in zip(network(*given), folded(*given), strict=True):
+        assert after.detach().numpy() == pytest.approx(before.detach().numpy(), abs=1e-4)
+
+
+def test_the_shape_is_seen_and_may_be_missing(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
+    hidden = read(network, crop_batch, np.full_like(shapes, np.nan))
+    assert np.isfinite(hidden).all()
+    assert not np.allclose(hidden, read(network, crop_batch, shapes))
+
+
+def test_light_does_not_change_what_the_network_sees(crop_batch: Crops) -> None:
+    bright = torch.from_numpy(crop_batch // 2 + 100)
+    dim = torch.from_numpy(crop_batch // 2)
     assert torch.allclose(normalise(bright), normalise(dim), atol=1e-3)
     flat = normalise(torch.full((1, 64, 64), 200, dtype=torch.uint8))
     assert torch.isfinite(flat).all()

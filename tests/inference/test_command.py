@@ -19,7 +19,7 @@ from inference.__main__ import main
 from inference.reading import EXPRESSIONS
 
 ROOT = Path(__file__).parents[2]
-SMILES = {"😄", "😊", "🙂"}
+SMILES = {"😀", "😁", "😃", "😄", "😊", "🙂"}
 
 
 def read(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, list[dict[str, Any]]]:
@@ -40,7 +40,7 @@ def test_the_json_line(pictures: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert line["photo"] == str(photo)
     assert (line["width"], line["height"]) == (512, 512)
     (face,) = line["faces"]
-    assert list(face) == ["box", "expression", "confidence", "scores", "cues", "emoji", "emoji_name"]
+    assert list(face) == ["box", "expression", "confidence", "scores", "cues", "emoji", "emoji_name", "rule"]
     left, top, right, bottom = face["box"]
     assert 165 < left < 195 < 255 < right < 290
     assert 55 < top < 95 < 165 < bottom < 195
@@ -48,10 +48,13 @@ def test_the_json_line(pictures: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert tuple(face["scores"]) == EXPRESSIONS
     assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
     assert face["confidence"] == face["scores"]["happy"] > 0.6
-    assert face["cues"] == []
+    assert all(0.5 <= confidence <= 1 for confidence in face["cues"].values())
+    assert list(face["cues"]) == ["smile_open", "mouth_open"]
+    assert 0.5 <= face["cues"]["smile_open"] <= 1
     assert face["emoji"] == line["emoji"]
     assert face["emoji"] in SMILES
-    assert "smiling" in face["emoji_name"]
+    assert "face" in face["emoji_name"]
+    assert "happy" in face["rule"]
 
 
 def turned(image: Image.Image, path: Path) -> None:
@@ -166,6 +169,36 @@ def test_lines_for_people(pictures: Path, tmp_path: Path, capsys: pytest.Capture
     assert "file_not_found" in err
 
 
+def test_an_explanation_names_what_was_read_what_was_passed_over_and_what_chose(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = Image.open(pictures / "astronaut.jpg")
+    twice = Image.new("RGB", (1024, 512))
+    twice.paste(image, (0, 0))
+    twice.paste(image.resize((400, 400)), (560, 50))
+    twice.save(tmp_path / "two.png")
+    assert main([str(tmp_path / "two.png"), "--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("  face ")]
+    assert [lines[start].split(":")[0] for start in starts] == ["  face 1 of 2", "  face 2 of 2"]
+    for start, end in zip(starts, [*starts[1:], -1], strict=True):
+        emoji, rule = lines[start].split(": ")[1].split("  ")
+        scores, cues, *rules = lines[start + 1 : end]
+        assert scores.startswith("    scores  happy 0.")
+        assert cues.startswith("    cues    ")
+        *passed, chosen = (line for line in rules if not line.startswith("    speak"))
+        assert chosen == f"    {emoji}  {rule}: chosen"
+        assert len(passed) > 20
+        assert all(re.search(": passed over: (not seen|seen|the expression|second|0\\.)", line) for line in passed)
+    assert re.fullmatch(r"  the picture: \S+  of face 1 \(group: strongest\)", lines[-1])
+
+
+def test_nobody_needs_no_explanation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (300, 200), "green").save(tmp_path / "green.png")
+    assert main([str(tmp_path / "green.png"), "--explain"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'green.png'}: 🤷  no face found\n"
+
+
 def test_annotated_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = pictures / "astronaut.jpg"
     assert main([str(photo), str(photo), "--annotate", str(tmp_path / "new")]) == 0
@@ -184,7 +217,9 @@ def test_annotated_pictures(pictures: Path, tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--loud", "x.jpg"], ["x.jpg", "--max-pixels", "many"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--loud", "x.jpg"], ["x.jpg", "--max-pixels", "many"], ["x.jpg", "--json", "--explain"]]
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.crops import ANCHORS, CROP_SIDE, crop, transform
+from inference.crops import ANCHORS, CROP_SIDE, LANDMARKS, crop, shape, transform
 
 
 def drawn_face(side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -74,3 +74,23 @@ def test_a_face_beyond_the_edge_is_filled_from_the_edge() -> None:
 def test_one_point_is_no_face() -> None:
     with pytest.raises(ValueError, match="fall together"):
         crop(np.zeros((10, 10), np.uint8), np.full((3, 2), 4, np.float32))
+
+
+def test_the_shape_lies_where_the_crop_has_the_face() -> None:
+    # The first three landmarks are the anchors themselves, laid on their places whatever the photo's size and angle.
+    anchors = np.array([(30, 40), (70, 40), (50, 79)], np.float32)
+    landmarks = np.zeros((LANDMARKS, 3), np.float32)
+    landmarks[:3, :2] = anchors
+    landmarks[3] = (50, 40, -10)
+    small = shape(landmarks, anchors)
+    assert small[:3, :2] == pytest.approx(ANCHORS, abs=0.02)
+    assert small[3, 2] == pytest.approx(-10 * (ANCHORS[1, 0] - ANCHORS[0, 0]) / 40, abs=0.005)
+    turn = np.array([(0.6, -0.8), (0.8, 0.6)]) * 3
+    turned = landmarks.copy()
+    turned[:, :2] = landmarks[:, :2] @ turn.T + (200, 10)
+    turned[:, 2] *= 3
+    assert shape(turned, turned[:3, :2]) == pytest.approx(small, abs=1e-4)
+
+
+def test_without_a_mesh_there_is_no_shape() -> None:
+    assert np.isnan(shape(None, np.array([(30, 40), (70, 40), (50, 79)], np.float32))).all()

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.crops import CROP_SIDE
+from inference.crops import CROP_SIDE, LANDMARKS
 from tests.training.conftest import HAPPY, NEUTRAL, SmallData, smile, without_smile
 from training.data import (
     FER_PLUS,
     MISVOTED_ROW,
-    DataError,
     Faces,
     majority,
     read_fer2013,
@@ -22,6 +21,7 @@ from training.data import (
     training_rows,
     truth,
 )
+from training.labels import DataError
 from training.prepare import prepare
 
 
@@ -129,7 +129,8 @@ def made_up(votes: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], labels: list
     count = len(labels)
     none = np.zeros(count, np.bool_)
     crops = np.zeros((count, CROP_SIDE, CROP_SIDE), np.uint8)
-    return Faces(crops, votes, np.array(labels, np.int8), np.zeros(count, np.uint8), none, none, "")
+    shapes = np.zeros((count, LANDMARKS, 3), np.float16)
+    return Faces(crops, shapes, votes, np.array(labels, np.int8), np.zeros(count, np.uint8), none, none, "")
 
 
 def test_targets_are_shares_of_the_votes_and_labels_where_nobody_voted() -> None:

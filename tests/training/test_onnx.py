@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
+from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
@@ -26,7 +27,7 @@ def small(shape: int) -> Checkpoint:
         if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):  # as if trained
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
-    return Checkpoint(network.eval(), 1.5, {})
+    return Checkpoint(network.eval(), Calibration(temperature=1.5), {})
 
 
 @pytest.mark.parametrize("shape", [64, 0])
@@ -48,7 +49,7 @@ def test_the_same_logits_for_any_number_of_faces_with_and_without_a_mesh(tmp_pat
     facts = session.get_modelmeta().custom_metadata_map
     assert json.loads(facts["votes"]) == list(FER_PLUS)
     assert json.loads(facts["labels"]) == list(EXPRESSIONS)
-    assert float(facts["temperature"]) == 1.5
+    assert json.loads(facts["calibration"])["temperature"] == 1.5
 
 
 def test_other_logits_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

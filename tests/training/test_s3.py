@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from inference import checkpoint
+from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.network import Architecture, Network
 from tests.bot.served import wait_until
@@ -190,7 +191,7 @@ def test_people_and_folders_in_a_bucket(bucket: Remote, tmp_path: Path, portrait
 
 def test_a_teacher_in_a_bucket(bucket: Remote, made_up: Faces, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher.safetensors"
-    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), 1.0, {}))
+    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
     write(bucket / "teacher.safetensors", teacher.read_bytes())
     one, other = (
         train(made_up, replace(TINY, epochs=1, teacher=str(where)), tmp_path / name)

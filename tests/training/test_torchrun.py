@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from inference import checkpoint
+from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.network import Architecture, Network
 from tests.training.test_s3 import TINY, make_up
@@ -48,7 +49,7 @@ def losses(run: Path) -> list[float]:
 def test_two_processes_train_as_one_and_resume(data: Path, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher.safetensors"
     torch.manual_seed(0)
-    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), 1.0, {}))
+    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
     config = replace(TINY, batch=32, epochs=3, teacher=str(teacher))
     train(Faces.load(data), config, tmp_path / "one")
     two = tmp_path / "two"
@@ -57,7 +58,8 @@ def test_two_processes_train_as_one_and_resume(data: Path, tmp_path: Path) -> No
     assert ran.returncode == 0, ran.stderr
     # A line an epoch: only the first process writes.
     assert losses(two) == pytest.approx(losses(tmp_path / "one"), rel=TOLERANCE)
-    assert read_state(two / "last.pt")["source"] == read_state(tmp_path / "one/last.pt")["source"]
+    for mark in ("data", "teacher"):
+        assert read_state(two / "last.pt")[mark] == read_state(tmp_path / "one/last.pt")[mark]
 
     # Taken back to where an interruption would have left it, it goes on and ends the same.
     finished = read_state(two / "last.pt")

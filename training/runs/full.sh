@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The whole story of the released weights, from the published files to the figures.
 #   training/runs/full.sh DATA [OUT]
-# DATA holds fer2013.csv.gz (or .csv) and fer2013new.csv; OUT (default runs/full) receives everything.
-# Started again, it goes on where it stopped. TRAIN="--epochs 4 ..." changes the recipe.
+# DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
+# everything. Started again, it goes on where it stopped. TEACHER="--epochs 8 ..." and TRAIN="--epochs 4 ..." change the
+# recipes of the wide network that teaches and of the small one that ships; PROCESSES=2 trains on as many at once.
 set -euo pipefail
 data=${1:?usage: training/runs/full.sh DATA [OUT]}
 out=${2:-runs/full}
@@ -10,8 +11,26 @@ python=${PYTHON:-.venv/bin/python}
 faces=$(ls "$data"/fer2013.csv.gz "$data"/fer2013.csv 2>/dev/null | head -n 1 || true)
 [ -n "$faces" ] || { echo "error: no fer2013.csv.gz or fer2013.csv in $data" >&2; exit 1; }
 
+train=("$python" -m training train)
+if [ "${PROCESSES:-1}" -gt 1 ]; then
+	export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+	train=("$python" -m torch.distributed.run --standalone --nproc-per-node "$PROCESSES" "${train[@]:1}")
+fi
+
+packed=("$out/faces.npz")
 "$python" -m training prepare "$faces" --votes "$data/fer2013new.csv" --out "$out/faces.npz"
-# shellcheck disable=SC2086  # TRAIN is a list of words
-"$python" -m training train --data "$out/faces.npz" --out "$out/run" ${TRAIN:-}
-"$python" -m training export --data "$out/faces.npz" --run "$out/run" --out "$out/face2emoji.safetensors"
-"$python" -m training evaluate --data "$out/faces.npz" --checkpoint "$out/face2emoji.safetensors" --out "$out"
+if [ -f "$data/muxspace.zip" ]; then
+	"$python" -m zipfile -e "$data/muxspace.zip" "$out"
+	# Its disgust labels are poor.
+	"$python" -m training prepare "$out/muxspace/labels.csv" --without disgust --out "$out/people.npz"
+	packed+=("$out/people.npz")
+fi
+
+# shellcheck disable=SC2086  # TEACHER and TRAIN are lists of words
+"${train[@]}" --data "${packed[@]}" --out "$out/teacher" \
+	--epochs 21 --widths 48 96 192 384 --shape 0 --small-share 0 ${TEACHER:-}
+"$python" -m training export --data "${packed[@]}" --run "$out/teacher" --out "$out/teacher.safetensors"
+# shellcheck disable=SC2086
+"${train[@]}" --data "${packed[@]}" --out "$out/run" --teacher "$out/teacher.safetensors" ${TRAIN:-}
+"$python" -m training export --data "${packed[@]}" --run "$out/run" --out "$out/face2emoji.safetensors"
+"$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"

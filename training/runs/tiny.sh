@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The same story in a minute, with a tiny network: for small data, and for the tests.
+# The same story in a minute, with tiny networks: for small data, and for the tests.
 #   training/runs/tiny.sh DATA [OUT]
 set -euo pipefail
-TRAIN="--epochs 3 --batch 16 --average 0.8 --widths 8 8 16 16 --blocks 1 1 1 1" exec "$(dirname "$0")/full.sh" "$@"
+tiny="--epochs 3 --batch 16 --average 0.8 --widths 8 8 16 16 --blocks 1 1 1 1"
+TEACHER="$tiny" TRAIN="$tiny --shape 8" exec "$(dirname "$0")/full.sh" "$@"

@@ -1,0 +1,55 @@
+"""The reader asks the map in earnest: about every face, and about no more of them than the map needs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from inference import FaceReader, load_reader
+from inference.emoji_map import RELEASED
+
+
+@pytest.fixture
+def reader_with(tmp_path: Path) -> Iterator[Callable[[str, str], FaceReader]]:
+    """Makes a reader whose map differs from the shipped one by one replacement."""
+    readers = []
+
+    def load(old: str, new: str) -> FaceReader:
+        path = tmp_path / "map.yaml"
+        path.write_text(RELEASED.read_text("utf-8").replace(old, new, 1), "utf-8")
+        readers.append(load_reader(emoji_map=path))
+        return readers[-1]
+
+    yield load
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture
+def large_and_small(portrait: bytes) -> bytes:
+    head = Image.open(io.BytesIO(portrait)).convert("RGB").crop((140, 30, 310, 200))
+    both = Image.new("RGB", (1280, 700), (110, 110, 110))
+    both.paste(head.resize((600, 600)), (100, 50))
+    both.paste(head.resize((60, 60)), (1000, 300))
+    file = io.BytesIO()
+    both.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_rule_may_count_the_faces(reader_with: Callable[[str, str], FaceReader], large_and_small: bytes) -> None:
+    rule = "rules:\n  - {emoji: 🥳, when: {faces_at_least: 2}, why: two or more}\n"
+    reader = reader_with("rules:\n", rule)
+    for main_only in (False, True):
+        reading = reader.read(large_and_small, main_only=main_only)
+        assert [(face.emoji.character, face.rule) for face in reading.faces] == [("🥳", "two or more")] * 2
+
+
+def test_for_the_main_face_alone_small_ones_are_left_out_unless_the_map_counts_them(
+    reader_with: Callable[[str, str], FaceReader], large_and_small: bytes
+) -> None:
+    assert len(reader_with("group: strongest", "group: strongest").read(large_and_small, main_only=True).faces) == 1
+    assert len(reader_with("group: strongest", "group: majority").read(large_and_small, main_only=True).faces) == 2
