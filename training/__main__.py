@@ -1,4 +1,7 @@
-"""python -m training STEP: from the published files to the released weights, and to figures; see --help."""
+"""python -m training STEP: from the published files to the released weights, and to figures; see --help.
+
+Files to read, packed data and run folders may be any address of fsspec, such as s3://bucket/key: docs/training.md.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from typing import Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.labels import DataError, Labelled, read_labels, set_names
+from training.files import DataError, local, place
+from training.labels import Labelled, read_labels, set_names
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -25,10 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("prepare", help="align every face of the published data and pack them")
     step.add_argument(
-        "source", type=Path, help="fer2013.csv(.gz), icml_face_data.csv, or a folder with a folder per class"
+        "source", type=place, help="fer2013.csv(.gz), icml_face_data.csv, or a folder with a folder per class"
     )
-    step.add_argument("--votes", type=Path, help="fer2013new.csv: FER+'s ten votes a picture")
-    step.add_argument("--out", type=Path, default=DATA, help=f"packed data to write (default {DATA})")
+    step.add_argument("--votes", type=place, help="fer2013new.csv: FER+'s ten votes a picture")
+    step.add_argument("--out", type=place, default=DATA, help=f"packed data to write (default {DATA})")
     step.add_argument("--workers", type=int, help="processes (default: one a core)")
     step.add_argument(
         "--without", nargs="+", default=(), choices=EXPRESSIONS, help="expressions to leave out of a csv of people"
@@ -36,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     step.set_defaults(run=_prepare)
 
     step = steps.add_parser("train", help="train, or go on where a run stopped")
-    step.add_argument("--data", type=Path, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
-    step.add_argument("--out", type=Path, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
+    step.add_argument("--data", type=place, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
+    step.add_argument("--out", type=place, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
     step.add_argument("--threads", type=int, help="cores to use (default: all)")
     defaults = Config()
     for field in fields(Config):
@@ -47,23 +51,24 @@ def main(arguments: list[str] | None = None) -> int:
     step.set_defaults(run=_train)
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
-    step.add_argument("--data", type=Path, nargs="+", default=[DATA], help="the data of the run")
-    step.add_argument("--run", dest="folder", type=Path, default=RUN)
+    step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data of the run")
+    step.add_argument("--run", dest="folder", type=place, default=RUN)
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
+    step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.5, help="weight of rare expressions, 0 to 1 (default 0.5)")
     step.set_defaults(run=_export)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
     what = step.add_mutually_exclusive_group(required=True)
-    what.add_argument("--labels", type=Path, help="csv with the columns file,label; runs the full pipeline")
-    what.add_argument("--data", type=Path, nargs="+", help="prepared data: figures of both test splits, file by file")
+    what.add_argument("--labels", type=place, help="csv with the columns file,label; runs the full pipeline")
+    what.add_argument("--data", type=place, nargs="+", help="prepared data: figures of both test splits, file by file")
     step.add_argument(
         "--split",
         choices=("Training", "PublicTest", "PrivateTest"),
         help="only these people of --labels; training uses none of PrivateTest's",
     )
     step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures of --labels with these labels")
-    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
     step.set_defaults(run=_evaluate)
@@ -142,8 +147,14 @@ def _export(options: argparse.Namespace) -> None:
     from training.data import Faces
     from training.export import export
 
-    finished = export([Faces.load(path) for path in options.data], options.folder, options.out, options.balance)
+    parts = [Faces.load(path) for path in options.data]
+    finished = export(parts, options.folder, options.out, options.balance)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
+    if options.onnx:
+        from training.to_onnx import write_onnx
+
+        difference = write_onnx(finished, parts[0], options.onnx)
+        print(f"{options.onnx}: logits differ from PyTorch's by {difference:.1e} at most", file=sys.stderr)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -155,7 +166,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         from training.data import Faces
         from training.metrics import split_figures
 
-        loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
+        with local(options.checkpoint or checkpoint.RELEASED) as path:
+            loaded = checkpoint.load(path)
         found = [split_figures(loaded.network, loaded.calibration, Faces.load(path)) for path in options.data]
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
@@ -165,7 +177,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate, metrics, write
 
     pictures = _select(options.labels, options.split or "all", options.only)
-    outcomes = evaluate(load_reader(options.checkpoint), pictures)
+    with local(options.checkpoint or checkpoint.RELEASED) as path:
+        reader = load_reader(path)
+    outcomes = evaluate(reader, pictures)
     result = metrics(outcomes)
     for outcome in outcomes:
         if outcome.error:

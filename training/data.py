@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -20,7 +19,8 @@ from inference import PhotoError
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.photo import decode
 from inference.reading import EXPRESSIONS
-from training.labels import DataError, read_labels
+from training.files import DataError, Place, files, in_threads, open_bytes, write
+from training.labels import read_labels
 
 VOTE_COLUMNS = (
     "neutral",
@@ -90,15 +90,14 @@ class Faces:
         both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
         return replace(self, source=source, **both)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Place) -> None:
         """Write one compressed .npz."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part.npz")  # an interruption leaves no half file under the right name
-        np.savez_compressed(part, source=np.array(self.source), **{name: getattr(self, name) for name in ARRAYS})
-        part.replace(path)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, source=np.array(self.source), **{name: getattr(self, name) for name in ARRAYS})
+        write(path, packed.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> Faces:
+    def load(cls, path: Place) -> Faces:
         """Read what `save` wrote.
 
         Raises:
@@ -107,7 +106,7 @@ class Faces:
         if not path.is_file():
             raise DataError(f"{path}: no prepared data; run `python -m training prepare` first")
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open_bytes(path) as file, np.load(file, allow_pickle=False) as stored:
                 faces = cls(**{name: stored[name] for name in ARRAYS}, source=str(stored["source"]))
         except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
@@ -177,7 +176,7 @@ class RawPictures:
     source: str
 
 
-def read_fer2013(path: Path, votes_path: Path | None) -> RawPictures:
+def read_fer2013(path: Place, votes_path: Place | None) -> RawPictures:
     """Read FER2013's csv, plain or gzipped, in its published or its Kaggle ``icml_face_data.csv`` form.
 
     Args:
@@ -223,7 +222,7 @@ def read_fer2013(path: Path, votes_path: Path | None) -> RawPictures:
     )
 
 
-def _read_votes(path: Path, expected: int) -> NDArray[np.uint8]:
+def _read_votes(path: Place, expected: int) -> NDArray[np.uint8]:
     order = [*(_VOTE_OF[name] for name in FER_PLUS), "unknown", "NF"]
     with _open_text(path) as file:
         rows = []
@@ -239,13 +238,13 @@ def _read_votes(path: Path, expected: int) -> NDArray[np.uint8]:
     return np.array(rows, np.uint8)
 
 
-def is_people(path: Path) -> bool:
+def is_people(path: Place) -> bool:
     """Whether a csv lists pictures of people rather than holding FER2013's pixels."""
     with _open_text(path) as file:
         return {"file", "label", "person"} <= {name.strip() for name in file.readline().split(",")}
 
 
-def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
+def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
     """Read a csv with the columns file, label and person, as `training.labels.read_labels` does.
 
     A label counts as ten votes. Nobody is in two splits.
@@ -258,7 +257,7 @@ def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
         DataError: the csv is not of that form, or a picture cannot be read.
     """
     listed = [picture for picture in read_labels(path) if picture.label not in without]
-    pictures = [_decode(picture.path) for picture in listed]
+    pictures = in_threads(lambda picture: _decode(picture.path, _read(picture.path)), listed)
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
     split = np.array([SPLITS[picture.split] for picture in listed], np.uint8)
@@ -269,34 +268,39 @@ def read_people(path: Path, without: Sequence[str] = ()) -> RawPictures:
     return RawPictures(pictures, votes, unlabelled, split, _twins(pictures, split.astype(np.int64)), digest.hexdigest())
 
 
-def _decode(path: Path) -> NDArray[np.uint8]:
+def _read(path: Place) -> bytes:
     try:
-        return decode(path.read_bytes()).pixels
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read") from error
+
+
+def _decode(path: Place, content: bytes) -> NDArray[np.uint8]:
+    try:
+        return decode(content).pixels
     except PhotoError as error:
         raise DataError(f"{path}: {error.message}") from error
 
 
-def read_folders(path: Path) -> RawPictures:
+def read_folders(path: Place) -> RawPictures:
     """Read a folder per class (``happy/*.jpg``), optionally under ``train``, ``validation`` and ``test``.
 
     Raises:
         DataError: no picture lies in a folder named after an expression.
     """
     splits = {"train": 0, "validation": 1, "test": 2}
-    roots = {path / name: number for name, number in splits.items() if (path / name).is_dir()} or {path: 0}
+    roots: dict[Place, int] = {path / name: number for name, number in splits.items() if (path / name).is_dir()}
     pictures, labels, split = [], [], []
     digest = hashlib.sha256()
-    for root, number in roots.items():
+    for root, number in (roots or {path: 0}).items():
         for label, name in enumerate(EXPRESSIONS):
-            for file in sorted(root.glob(f"{name}/[!.]*.*")):
-                if not file.is_file():
-                    continue
-                digest.update(file.read_bytes())
-                pictures.append(_decode(file))
-                labels.append(label)
-                split.append(number)
+            found = files(root, f"{name}/[!.]*.*")
+            contents = in_threads(_read, found)
+            for content in contents:
+                digest.update(content)
+            pictures += in_threads(lambda pair: _decode(*pair), zip(found, contents, strict=True))
+            labels += [label] * len(found)
+            split += [number] * len(found)
     if not pictures:
         raise DataError(f"{path}: no pictures in folders named {', '.join(EXPRESSIONS)}")
     return RawPictures(
@@ -317,15 +321,18 @@ def _twins(pictures: list[NDArray[np.uint8]], split: NDArray[np.int64]) -> NDArr
     )
 
 
-def _open_text(path: Path) -> TextIO:
+def _open_text(path: Place) -> TextIO:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    with path.open("rb") as probe:
-        zipped = probe.read(2) == b"\x1f\x8b"
-    return io.TextIOWrapper(gzip.open(path) if zipped else path.open("rb"), encoding="utf-8")
+    file = open_bytes(path)
+    if not file.peek(2).startswith(b"\x1f\x8b"):
+        return io.TextIOWrapper(file, encoding="utf-8")
+    with file:
+        zipped = io.BytesIO(file.read())
+    return io.TextIOWrapper(gzip.open(zipped), encoding="utf-8")
 
 
-def _rows(file: TextIO, path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(file: TextIO, path: Place, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row); Kaggle's header has blanks before its names."""
     reader = csv.DictReader(file, skipinitialspace=True)
     missing = set(columns) - {name.strip() for name in reader.fieldnames or ()}
@@ -338,9 +345,9 @@ def _rows(file: TextIO, path: Path, columns: tuple[str, ...]) -> Iterator[tuple[
         raise DataError(f"{path}, after line {reader.line_num}: damaged or cut short; get the file again") from error
 
 
-def _digest(*paths: Path) -> str:
+def _digest(*paths: Place) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from inference import EXPRESSIONS, FaceReader, FaceReading, PhotoError, Reading
 from inference.emoji_map import main_face
 from training import plots
+from training.files import Place
 from training.labels import Labelled
 from training.metrics import balanced_accuracy, calibration_error
 
@@ -48,7 +49,7 @@ def evaluate(reader: FaceReader, pictures: list[Labelled]) -> list[Outcome]:
     return outcomes
 
 
-def read(reader: FaceReader, path: Path) -> tuple[Reading, str | None]:
+def read(reader: FaceReader, path: Place) -> tuple[Reading, str | None]:
     """Read one picture; where that fails, return no faces and the error's code."""
     nothing = Reading(0, 0, (), None)
     try:

@@ -16,12 +16,12 @@ from inference.reading import EXPRESSIONS
 from training.calibrate import fit
 from training.config import Config
 from training.data import SPLITS, Faces, together, truth
-from training.labels import DataError
+from training.files import DataError, Place
 from training.metrics import split_figures
 from training.train import CHECKPOINT, architecture, predict, read_state
 
 
-def export(parts: Sequence[Faces], run: Path, out: Path, balance: float = 0.5) -> Checkpoint:
+def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
     Args:

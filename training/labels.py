@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from inference.reading import EXPRESSIONS
-
-
-class DataError(Exception):
-    """The data given are not what they should be; the message says which file and what was expected."""
-
+from training.files import DataError, Place, in_threads, open_bytes
 
 # What other collections call the same seven.
 _SYNONYMS = {
@@ -41,7 +38,7 @@ class Labelled:
         person: who is in it; the file's name where the csv does not say.
     """
 
-    path: Path
+    path: Place
     file: str
     label: str
     person: str
@@ -54,7 +51,7 @@ class Labelled:
         ]
 
 
-def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> list[Labelled]:
+def read_labels(path: Place, allowed: Collection[str] | None = EXPRESSIONS) -> list[Labelled]:
     """Read a csv with the columns file, label and perhaps person.
 
     Paths are relative to it, or to a folder ``images`` beside it.
@@ -68,8 +65,8 @@ def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> li
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    pictures = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    listed = []
+    with io.TextIOWrapper(open_bytes(path), newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         missing = {"file", "label"} - set(reader.fieldnames or ())
         if missing:
@@ -79,19 +76,22 @@ def read_labels(path: Path, allowed: Collection[str] | None = EXPRESSIONS) -> li
             label = _SYNONYMS.get(name, name)
             if allowed is not None and label not in allowed:
                 raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
-            file_name = row["file"] or ""
-            beside, within = path.parent / file_name, path.parent / "images" / file_name
-            place = within if within.is_file() and not beside.is_file() else beside
-            pictures.append(Labelled(place, file_name, label, (row.get("person") or "").strip() or file_name))
-    if not pictures:
+            listed.append((row["file"] or "", label, (row.get("person") or "").strip() or row["file"] or ""))
+    if not listed:
         raise DataError(f"{path}: no pictures listed")
-    return pictures
+    places = in_threads(lambda line: _find(path.parent, line[0]), listed)
+    return [Labelled(place, *line) for place, line in zip(places, listed, strict=True)]
 
 
-def set_names(paths: Sequence[Path]) -> list[str]:
+def _find(folder: Place, name: str) -> Place:
+    beside, within = folder / name, folder / "images" / name
+    return within if not beside.is_file() and within.is_file() else beside
+
+
+def set_names(paths: Sequence[Place]) -> list[str]:
     """Return a name for each csv: its folder's, or its own where two lie in one folder."""
-    folders = [path.resolve().parent.name for path in paths]
+    folders = [(path.resolve() if isinstance(path, Path) else path).parent.name for path in paths]
     return [
-        folder if folders.count(folder) == 1 else f"{folder}/{path.stem}"
+        folder if folders.count(folder) == 1 else f"{folder}/{path.name.removesuffix('.csv')}"
         for folder, path in zip(folders, paths, strict=True)
     ]

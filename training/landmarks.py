@@ -17,7 +17,8 @@ from inference.faces import FaceFinder, FoundFace
 from inference.head import EYE_CORNERS, STABLE, Points, fit, hold_still
 from inference.photo import decode
 from training.data import SPLITS, read_fer2013
-from training.labels import DataError, read_labels
+from training.files import DataError
+from training.labels import read_labels
 from training.prepare import FINDING_SIDE
 
 # What the landmarks must say of both eyes before they teach: clearly closed, or clearly open and alike; and no turned

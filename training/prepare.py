@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from inference import crops
 from inference.faces import FaceFinder
 from training.data import Faces, RawPictures, is_people, read_fer2013, read_folders, read_people
-from training.labels import DataError
+from training.files import DataError, Place
 
 # A 48-pixel face is too small for the detector and touches the frame: it is enlarged for finding, never for cropping.
 FINDING_SIDE = 240
@@ -27,7 +26,7 @@ _finder: FaceFinder | None = None
 
 
 def prepare(
-    source: Path, votes: Path | None, out: Path, workers: int | None = None, without: Sequence[str] = ()
+    source: Place, votes: Place | None, out: Place, workers: int | None = None, without: Sequence[str] = ()
 ) -> Faces:
     """Find, align and store every face of `source`, a FER2013 csv, a csv of people's pictures or a folder per class.
 
@@ -67,7 +66,7 @@ def prepare(
     return faces
 
 
-def _read(source: Path, votes: Path | None, without: Sequence[str]) -> RawPictures:
+def _read(source: Place, votes: Place | None, without: Sequence[str]) -> RawPictures:
     if source.is_dir():
         return read_folders(source)
     return read_people(source, without) if is_people(source) else read_fer2013(source, votes)

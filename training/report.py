@@ -27,7 +27,8 @@ from inference.photo import decode
 from training import plots
 from training.data import SPLITS, Faces, truth
 from training.evaluate import NO_FACE, UNREADABLE, Outcome, evaluate
-from training.labels import DataError, Labelled
+from training.files import DataError
+from training.labels import Labelled
 from training.metrics import balanced_accuracy, calibration_error
 from training.train import HISTORY
 

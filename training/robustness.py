@@ -24,7 +24,8 @@ from inference.faces import FaceFinder, FoundFace
 from inference.photo import Photo, decode
 from training import plots
 from training.corruptions import CORRUPTIONS, STRENGTHS, Picture, Scene
-from training.labels import DataError, Labelled
+from training.files import DataError
+from training.labels import Labelled
 from training.metrics import balanced_accuracy
 
 # NASA's portrait of Eileen Collins, in the public domain: the one face that the picture shows.

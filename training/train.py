@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import math
+import os
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,32 +31,39 @@ from inference.reading import EXPRESSIONS
 from training.augment import augment, mirror, mirror_order
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, targets, training_rows, truth
-from training.labels import DataError
+from training.files import DataError, Place, local, place, write
 
 CHECKPOINT = "last.pt"
+WAIT = timedelta(minutes=10)
+"""For a process that has gone; longer than the first one needs to measure and save."""
 HISTORY = "history.jsonl"
 
+_Made = TypeVar("_Made")
 
-def train(faces: Faces, config: Config, out: Path) -> Network:
+
+def train(faces: Faces, config: Config, out: Place) -> Network:
     """Train, or go on where an earlier run in `out` stopped, and return the averaged network.
 
     `out` receives the checkpoint after every epoch and a line of figures in history.jsonl. Under torchrun, all
     processes train together, each on its part of every batch, and the first one writes.
 
     Raises:
-        DataError: no training rows, no such teacher, or `out` holds a run of another recipe or other data.
+        DataError: no training rows, no such teacher, `out` holds a run of another recipe or other data, the processes
+            were given different data, or training diverged.
     """
     if min(config.epochs, config.batch) < 1:
         raise DataError("--epochs and --batch must be at least 1")
-    out.mkdir(parents=True, exist_ok=True)
     with _together() as crew:
         return _train(faces, config, out, crew)
 
 
-def _train(faces: Faces, config: Config, out: Path, crew: _Crew) -> Network:
+def _train(faces: Faces, config: Config, out: Place, crew: _Crew) -> Network:
+    crew.agree(faces.source, asdict(config))
     run = _Run(faces, config, crew)
-    if (out / CHECKPOINT).exists():
-        run.restore(out / CHECKPOINT)
+    # Only the first process looks into `out`: other machines need not see it.
+    state = crew.share(lambda: run.stored(out / CHECKPOINT))
+    if state:
+        run.restore(state)
     for epoch in range(run.epoch, config.epochs):
         started = time.monotonic()
         loss = run.learn(epoch)
@@ -67,10 +76,14 @@ def _train(faces: Faces, config: Config, out: Path, crew: _Crew) -> Network:
             "seconds": time.monotonic() - started,
         }
         run.save(out / CHECKPOINT)
-        with (out / HISTORY).open("a") as file:
-            file.write(json.dumps({name: round(value, 5) for name, value in figures.items()}) + "\n")
+        line = json.dumps({name: round(value, 5) for name, value in figures.items()}) + "\n"
+        write(out / HISTORY, _content(out / HISTORY) + line.encode())
         tqdm.write("  ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     return run.averaged
+
+
+def _content(file: Place) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArray[np.int64] | None = None) -> Logits:
@@ -116,14 +129,14 @@ def check(network: Network, faces: Faces) -> dict[str, float]:
     return figures
 
 
-def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return what a checkpoint stores.
+def read_state(path: Place) -> dict[str, Any]:
+    """Return what a checkpoint stores, on the CPU.
 
     Raises:
         DataError: it is damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: damaged; delete it and train again") from error
     return state
@@ -131,21 +144,56 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Crew:
-    """The processes that train together."""
+    """The processes that train together; rank 0 is the first."""
 
     rank: int = 0
     size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def share(self, make: Callable[[], _Made]) -> _Made:
+        """Return what the first process makes; where it raises DataError, every process does, and none waits for it."""
+        if self.size == 1:
+            return make()
+        box: list[Any] = [None, None]
+        if not self.rank:
+            try:
+                box[0] = make()
+            except DataError as error:
+                box[1] = str(error)
+        distributed.broadcast_object_list(box, device=self.device)
+        made, problem = box
+        if problem:
+            raise DataError(problem)
+        return made  # type: ignore[no-any-return]
+
+    def agree(self, *facts: Any) -> None:
+        """Raise DataError in every process unless all were given the same."""
+        differing = torch.tensor(float(self.share(lambda: facts) != facts))
+        if self.sum(differing):
+            raise DataError("the processes were given different data or recipes; start all with the same")
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum over all processes, on this one's device."""
+        values = values.to(self.device)
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
 
 
 @contextmanager
 def _together() -> Iterator[_Crew]:
     """Join the other processes, when torchrun started this one."""
+    cuda = torch.cuda.is_available()
     if not distributed.is_torchelastic_launched():
-        yield _Crew()
+        yield _Crew(device=torch.device("cuda" if cuda else "cpu"))
         return
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    # A process that fails ends the others on its machine by torchrun, on other machines by this wait.
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=WAIT)
     try:
-        yield _Crew(distributed.get_rank(), distributed.get_world_size())
+        yield _Crew(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
 
@@ -155,14 +203,15 @@ class _Run:
 
     def __init__(self, faces: Faces, config: Config, crew: _Crew) -> None:
         torch.manual_seed(config.seed)
-        self.device = (
-            torch.device("cuda", crew.rank % torch.cuda.device_count())
-            if torch.cuda.is_available()
-            else torch.device("cpu")
-        )
+        self.device = crew.device
         rows = training_rows(faces)
         if not len(rows):
             raise DataError("the data hold no rows to train on")
+        self.size = min(config.batch, len(rows))
+        if self.size < 2 * crew.size:
+            raise DataError(
+                f"a batch of {self.size} is too small for {crew.size} processes, which take 2 each at least"
+            )
         kept = faces[rows]
         self.config, self.crew = config, crew
         self.origin = {"data": faces.source, "init": "", "teacher": ""}
@@ -174,10 +223,10 @@ class _Run:
         order = mirror_order(mean)
         self.order = torch.from_numpy(order).to(self.device)
         if config.teacher:
-            self._listen(Path(config.teacher), kept, order)
+            self._listen(config.teacher, kept, order)
         self.network = Network(architecture(config))
         if config.init:
-            self._begin_with(Path(config.init))
+            self._begin_with(config.init)
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -195,31 +244,34 @@ class _Run:
         )
         self.epoch = 0
 
-    def _load(self, role: str, path: Path) -> Network:
+    def _load(self, role: str, address: str) -> Network:
         try:
-            loaded = checkpoint.load(path).network
+            with local(place(address)) as path:
+                loaded = checkpoint.load(path).network
+                self.origin[role] = hashlib.sha256(path.read_bytes()).hexdigest()
         except CheckpointError as error:
-            raise DataError(f"--{role} {path}: {error}") from error
-        self.origin[role] = hashlib.sha256(path.read_bytes()).hexdigest()
+            raise DataError(f"--{role} {address}: {error}") from error
         return loaded
 
-    def _begin_with(self, path: Path) -> None:
+    def _begin_with(self, address: str) -> None:
         """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
-        before = self._load("init", path).state_dict()
+        before = self._load("init", address).state_dict()
         for name, value in self.network.state_dict().items():
             if (old := before.get(name)) is None:
                 continue
             if old.shape[:1] != value.shape[:1] or old.shape[2:] != value.shape[2:]:
-                raise DataError(f"--init {path}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}")
+                raise DataError(
+                    f"--init {address}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}"
+                )
             if old.ndim > 1:
                 value.zero_()
                 value[:, : old.shape[1]] = old
             else:
                 value.copy_(old)
 
-    def _listen(self, path: Path, faces: Faces, order: NDArray[np.int64]) -> None:
+    def _listen(self, address: str, faces: Faces, order: NDArray[np.int64]) -> None:
         """Mix the teacher's answers into the targets; a row without one gets none of the teacher's either."""
-        teacher = self._load("teacher", path).to(self.device).channels_last()
+        teacher = self._load("teacher", address).to(self.device).channels_last()
         # Each process asks for its share of the rows; together they have all.
         rows = np.arange(self.crew.rank, len(faces), self.crew.size)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -230,8 +282,7 @@ class _Run:
         ):
             answers = torch.zeros_like(target)
             answers[rows] = torch.stack([torch.softmax(logits, dim=1) for logits in own]).mean(dim=0).to(self.device)
-            if self.crew.size > 1:
-                distributed.all_reduce(answers)
+            answers = self.crew.sum(answers)
             known = target.sum(dim=1, keepdim=True) > 0
             target.copy_(torch.where(known, target.lerp(answers, self.config.teach), target))
 
@@ -243,8 +294,7 @@ class _Run:
         torch.manual_seed(chance * 1_009 + self.crew.rank)
         side = self.config.small_side if epoch < self.config.small_share * self.config.epochs else self.config.side
         self.learner.train()
-        total, size = 0.0, min(self.config.batch, len(order))
-        steps = len(order) // size
+        total, steps = 0.0, len(order) // self.size
         bar = tqdm(
             range(steps), desc=f"epoch {epoch + 1}/{self.config.epochs}", leave=False, disable=self.crew.rank > 0
         )
@@ -252,8 +302,7 @@ class _Run:
             rate = self.config.rate * _schedule((epoch + step / steps) / self.config.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            rows = order[step * size : (step + 1) * size][self.crew.rank :: self.crew.size]
-            loss = self._loss(rows, side, generator)
+            loss = self._loss(order[step * self.size : (step + 1) * self.size], side, generator)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -262,23 +311,22 @@ class _Run:
             total += float(loss.detach())
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
         self.epoch = epoch + 1
-        return self._mean(total / steps)
+        mean = float(self.crew.sum(torch.tensor(total / steps, dtype=torch.float64))) / self.crew.size
+        if not math.isfinite(mean):
+            raise DataError(f"training diverged in epoch {self.epoch}; choose another --out and a lower --rate")
+        return mean
 
-    def _mean(self, value: float) -> float:
-        """Return the mean of a number over all processes."""
-        if self.crew.size == 1:
-            return value
-        values = torch.tensor(value, device=self.device)
-        distributed.all_reduce(values)
-        return float(values) / self.crew.size
-
-    def _loss(self, rows: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    def _loss(self, batch: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
+        rows = batch[self.crew.rank :: self.crew.size]
         crops, shapes = augment(self.crops[rows], self.shapes[rows].float(), self.order, side, generator)
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.learner(crops, shapes)
-        return _cross_entropy(logits.votes, self.votes[rows]) + self.config.label_weight * _cross_entropy(
-            logits.labels, self.labels[rows]
+        votes, labels = (
+            _cross_entropy(answers, shares[rows]) / _known(shares[batch]) * self.crew.size
+            for answers, shares in ((logits.votes, self.votes), (logits.labels, self.labels))
         )
+        return votes + self.config.label_weight * labels
 
     def _average(self) -> None:
         with torch.no_grad():
@@ -290,7 +338,7 @@ class _Run:
                 else:
                     mean.copy_(value)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Place) -> None:
         """Write the whole state; a crash while writing leaves the last one whole."""
         state = {
             "config": asdict(self.config),
@@ -300,14 +348,22 @@ class _Run:
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
+        packed = io.BytesIO()
+        torch.save(state, packed)
+        write(path, packed.getvalue())
 
-    def restore(self, path: Path) -> None:
-        """Load what `save` wrote; raises DataError when it belongs to another recipe or other data."""
-        state = read_state(path, self.device)
+    def stored(self, path: Place) -> dict[str, Any] | None:
+        """Return what `save` wrote, if anything; raises DataError when it belongs to another recipe or other data."""
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)  # better an error now than after the first epoch
+            return None
+        state = read_state(path)
         if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `stored` returned."""
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -332,9 +388,13 @@ def _smoothed(labels: Tensor, smoothing: float) -> Tensor:
 
 
 def _cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean cross-entropy over the rows that have shares to learn; 0 without any."""
-    known = (shares.sum(dim=1) > 0).sum().clamp(min=1)
-    return -(shares * functional.log_softmax(logits.float(), dim=1)).sum() / known
+    """Return the summed cross-entropy of the rows that have shares to learn; 0 without any."""
+    return -(shares * functional.log_softmax(logits.float(), dim=1)).sum()
+
+
+def _known(shares: Tensor) -> Tensor:
+    """Return how many rows have shares to learn, at least 1."""
+    return (shares.sum(dim=1) > 0).sum().clamp(min=1)
 
 
 def _schedule(progress: float) -> float:

@@ -21,7 +21,7 @@ from training.data import (
     training_rows,
     truth,
 )
-from training.labels import DataError
+from training.files import DataError
 from training.prepare import prepare
 
 

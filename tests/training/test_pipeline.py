@@ -20,7 +20,8 @@ from training.calibrate import fit
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, read_people, together
 from training.export import export
-from training.labels import DataError, read_labels
+from training.files import DataError
+from training.labels import read_labels
 from training.metrics import balanced_accuracy, calibration_error
 from training.train import train
 
