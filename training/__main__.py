@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
     step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
     step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
+    step.add_argument("--network-alone", action="store_true", help="with --labels: the cues have no say")
     step.set_defaults(run=_evaluate)
 
     step = steps.add_parser("robustness", help="spoil photos in every way and measure what that costs")
@@ -178,7 +179,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     pictures = _select(options.labels, options.split or "all", options.only)
     with local(options.checkpoint or checkpoint.RELEASED) as path:
-        reader = load_reader(path)
+        reader = load_reader(path, two_witnesses=not options.network_alone)
     outcomes = evaluate(reader, pictures)
     result = metrics(outcomes)
     for outcome in outcomes:

@@ -2,21 +2,31 @@
 # Every figure of the model card, from the data's files and a checkpoint.
 #   training/runs/measure.sh DATA [OUT] [CHECKPOINT]
 # DATA holds fer2013.csv.gz, fer2013new.csv, muxspace.zip and london_set.zip; OUT (default runs/measure) receives a folder
-# of figures and plots a set; CHECKPOINT is by default the released one. What OUT holds already is not prepared again.
+# of figures and plots for each; CHECKPOINT is by default the released one. What OUT holds already is not prepared again.
 set -euo pipefail
 data=${1:?usage: training/runs/measure.sh DATA [OUT] [CHECKPOINT]}
 out=${2:-runs/measure}
 python=${PYTHON:-.venv/bin/python}
-weights=(${3:+--checkpoint "$3"})
+weights=${3:-inference/weights/face2emoji.safetensors}
+
+step() {
+	echo
+	echo "== $1"
+	shift
+	"$python" -m training "$@" --checkpoint "$weights"
+}
 
 "$python" -m training prepare "$data/fer2013.csv.gz" --votes "$data/fer2013new.csv" --out "$out/faces.npz"
 for set in muxspace london_set; do
 	"$python" -m zipfile -e "$data/$set.zip" "$out"
 done
-echo "FER+ and FER2013: 8 classes by the votes' head, 7 by the answers, FER2013 by the labels' head"
-"$python" -m training evaluate --data "$out/faces.npz" "${weights[@]}" --out "$out/fer"
-echo "muxspace: people not trained on, the five expressions whose labels are good"
-"$python" -m training evaluate --labels "$out/muxspace/labels.csv" --split PrivateTest \
-	--only happy neutral surprise sad angry "${weights[@]}" --out "$out/people"
-echo "London Set: nobody trained on"
-"$python" -m training evaluate --labels "$out/london_set/labels.csv" "${weights[@]}" --out "$out/london"
+people=(--labels "$out/muxspace/labels.csv" --split PrivateTest --only happy neutral surprise sad angry)
+london=(--labels "$out/london_set/labels.csv")
+step "FER+ and FER2013" evaluate --data "$out/faces.npz" --out "$out/fer"
+step "muxspace, people not trained on, expressions with good labels" evaluate "${people[@]}" --out "$out/people"
+step "the same, the network alone" evaluate "${people[@]}" --network-alone --out "$out/people-alone"
+step "London Set, nobody trained on" evaluate "${london[@]}" --out "$out/london"
+step "the same, the network alone" evaluate "${london[@]}" --network-alone --out "$out/london-alone"
+step "What bad light, blur, noise and things in front of the face cost" robustness \
+	--labels "$out/london_set/labels.csv" "$out/muxspace/labels.csv" --split all PrivateTest \
+	--only happy neutral surprise sad angry --limit 100 --workers 2 --out "$out/robustness"
