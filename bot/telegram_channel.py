@@ -300,7 +300,7 @@ class TelegramChannel:
         if target and (photo := photo_of(target)):
             job = self._job(update, asking, target, photo)
             if masks and command:
-                job = replace(job, reply="mask", everyone=command.words[:1] == ("all",))
+                job = replace(job, reply="mask", everyone="all" in map(str.lower, command.words))
             await self._jobs.submit(job)
         else:
             await self._soon(asking.chat_id, self._commands.explain_photo(asking, masks=masks))

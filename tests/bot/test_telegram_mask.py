@@ -25,7 +25,7 @@ def picture(telegram: TelegramBot, sent: Sent) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("words", "masked"), [("/mask", b"masked:"), ("/MASK", b"masked:"), ("/mask all", b"everyone:")]
+    ("words", "masked"), [("/mask", b"masked:"), ("/MASK", b"masked:"), ("/mask ALL", b"everyone:")]
 )
 def test_a_photo_comes_back_with_its_faces_covered(telegram: TelegramBot, words: str, masked: bytes) -> None:
     ada = telegram.person()
