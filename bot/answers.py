@@ -66,10 +66,17 @@ OLDEST = dict(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one picture of a post: its reading, or why there is none."""
+    """What became of one picture of a post: its reading, or why there is none.
+
+    Attributes:
+        kind: what was sent.
+        result: the reading, or why there is none.
+        masked: the JPEG with its faces covered, where that was asked for and there are any; in memory only.
+    """
 
     kind: Kind
     result: Reading | Face2EmojiError
+    masked: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,13 @@ def answer(outcomes: Sequence[Outcome], phrases: Phrases, model: str, limit: str
     rows = feedback_buttons([[face.expression for face in photo] for photo in photos], phrases, model)
     text = "\n".join([*lines, *_previews(shown, phrases)])
     return Message("".join(emoji.character for emoji in large)), Message(text, rows)
+
+
+def mask_words(outcome: Outcome, phrases: Phrases, limit: str) -> str:
+    """Return the caption of a masked picture, often empty, or why there is none."""
+    if outcome.masked is None:
+        return _failure(outcome.result, phrases, limit)[0]
+    return "\n".join(_previews([outcome], phrases))
 
 
 def surest_face(outcomes: Iterable[Outcome]) -> FaceReading | None:

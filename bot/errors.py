@@ -69,14 +69,14 @@ class NotFound(BotError):
     """No such page."""
 
     code = "not_found"
-    sentence = "There is nothing at this address. The page is at /, photos go to POST /api/read."
+    sentence = "There is nothing at this address. The page is at /, photos go to POST /api/read or /api/mask."
 
 
 class MethodNotAllowed(BotError):
     """The page exists, but not for this HTTP method."""
 
     code = "method_not_allowed"
-    sentence = "This address does not take that HTTP method. Photos go to POST /api/read."
+    sentence = "This address does not take that HTTP method. Photos go to POST /api/read or /api/mask."
 
 
 class SettingsError(BotError):

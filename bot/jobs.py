@@ -89,8 +89,12 @@ class Refused(Exception):
         self.reason = reason
 
 
-Reply = Literal["reaction", "message", "private"]
-"""How a post is answered: with a quiet reaction, in words that its chat sees, or in words that only the sender sees."""
+Reply = Literal["reaction", "message", "private", "mask"]
+"""How a post is answered.
+
+With a quiet reaction, in words that its chat sees, in words that only the sender sees, or with its photos, their faces
+covered.
+"""
 
 
 PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
@@ -129,6 +133,7 @@ class SelfieJob:
         reply: how to answer.
         photos: what was posted; the channel looks for it where the event does not carry it.
         album: more photos of the same post follow one by one, as events of their own.
+        everyone: where faces are covered, those too that are too doubtful to read.
     """
 
     platform: str
@@ -143,6 +148,7 @@ class SelfieJob:
     photos: tuple[PhotoRef, ...] = ()
     album: bool = False
     settings: str | None = None
+    everyone: bool = False
 
     @property
     def id(self) -> str:
@@ -240,11 +246,27 @@ class PostReader:
             return Result((Outcome("photo", error),), self._service.model)
         outcomes = []
         for photo in photos:
+            if job.reply == "mask":
+                outcomes.append(await self._mask_photo(job, photo, channel, emoji_map))
+                continue
             result = await self._read_photo(job, photo, channel)
             if emoji_map and isinstance(result, Reading):
                 result = emoji_map.apply(result)
             outcomes.append(Outcome(photo.kind, result))
         return Result(tuple(outcomes), self._service.model)
+
+    async def _mask_photo(
+        self, job: SelfieJob, photo: PhotoRef, channel: Channel, emoji_map: EmojiMap | None
+    ) -> Outcome:
+        try:
+            data = await channel.fetch(job, photo.files[-1])
+            masked = await self._service.mask(data, patient=True, everyone=job.everyone, emoji_map=emoji_map)
+        except (Busy, NotReady) as error:
+            raise TryAgain(error.retry_after or 0) from error
+        except Face2EmojiError as error:
+            return Outcome(photo.kind, error)
+        covered = masked.reading.faces or masked.reading.unread
+        return Outcome(photo.kind, masked.reading, masked.jpeg if covered else None)
 
     async def _read_photo(self, job: SelfieJob, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
         async def read(file: str) -> Reading:

@@ -11,10 +11,9 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
@@ -22,7 +21,11 @@ from bot.errors import Busy, InternalError, NotReady
 from bot.metrics import Metrics
 from inference import Face2EmojiError, Reading
 
+if TYPE_CHECKING:
+    from inference import EmojiMap, Masked
+
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -34,6 +37,9 @@ class Reader(Protocol):
 
     def read(self, data: bytes, /, *, main_only: bool) -> Reading:
         """Read one photo; in half the time if only its main face is asked for."""
+
+    def mask(self, data: bytes, /, *, everyone: bool, emoji_map: EmojiMap | None) -> Masked:
+        """Cover the faces of one photo with the emoji of a map, None for the reader's own."""
 
     def close(self) -> None:
         """Free the model."""
@@ -110,12 +116,32 @@ class PhotoService:
             NotReady, Busy: see `check`; Busy also when the answer takes longer than the time limit.
             InternalError: our fault; the worker lives on.
         """
+        return await self._work(lambda reader: reader.read(data, main_only=main_only), patient)
+
+    async def mask(
+        self, data: bytes, *, patient: bool = False, everyone: bool = False, emoji_map: EmojiMap | None = None
+    ) -> Masked:
+        """Cover the faces of one photo with their emoji.
+
+        Args:
+            data: the encoded picture.
+            patient: as in `read`.
+            everyone: cover what may be a face, too.
+            emoji_map: chooses the emoji; None for the reader's own map.
+
+        Raises:
+            Face2EmojiError: as in `read`.
+        """
+        return await self._work(lambda reader: reader.mask(data, everyone=everyone, emoji_map=emoji_map), patient)
+
+    async def _work(self, work: Callable[[Reader], T], patient: bool) -> T:
+        """Do something with one photo on the next free reader."""
         outcome = "dropped"
         try:
             if not (patient and self.ready):
                 self.check()
             async with asyncio.timeout(self._timeout):
-                reading = await self._read_on(await self._next_worker(), data, main_only)
+                done = await self._work_on(await self._next_worker(), work)
             outcome = "read"
         except Face2EmojiError as error:
             outcome = error.code
@@ -124,7 +150,7 @@ class PhotoService:
             outcome = Busy.code
             raise Busy from None
         else:
-            return reading
+            return done
         finally:
             self._metrics.photos.labels(outcome).inc()
 
@@ -148,21 +174,20 @@ class PhotoService:
             self._metrics.waiting.set(self._waiting)
             self._metrics.wait_seconds.observe(perf_counter() - started)
 
-    async def _read_on(self, worker: _Worker, data: bytes, main_only: bool) -> Reading:
-        read = partial(self._read_in_thread, worker.reader, data, main_only)
-        future = asyncio.get_running_loop().run_in_executor(worker.thread, read)
+    async def _work_on(self, worker: _Worker, work: Callable[[Reader], T]) -> T:
+        future = asyncio.get_running_loop().run_in_executor(worker.thread, self._work_in_thread, worker.reader, work)
         future.add_done_callback(lambda done: self._free(worker, done))
         # A reading cannot be stopped half way: whoever gives up leaves, the worker finishes and is free again.
         return await asyncio.shield(future)
 
-    def _free(self, worker: _Worker, done: asyncio.Future[Reading]) -> None:
+    def _free(self, worker: _Worker, done: asyncio.Future[T]) -> None:
         done.exception()  # looked at, so that asyncio does not report it once more when nobody waits for it
         self._idle.put_nowait(worker)
 
-    def _read_in_thread(self, reader: Reader, data: bytes, main_only: bool) -> Reading:
+    def _work_in_thread(self, reader: Reader, work: Callable[[Reader], T]) -> T:
         started = perf_counter()
         try:
-            return reader.read(data, main_only=main_only)
+            return work(reader)
         except Face2EmojiError:
             raise
         except Exception as error:

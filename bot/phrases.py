@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from inference import EXPRESSIONS
 
-COMMANDS = ("start", "help", "emoji", "auto", "map", "privacy", "forget", "status")
+COMMANDS = ("start", "help", "emoji", "mask", "auto", "map", "privacy", "forget", "status")
 """The commands, in the order of the menu."""
 
 
@@ -23,7 +23,7 @@ class Phrases:
     Attributes:
         language: its two-letter ISO code.
         angry: the name of an expression, within a sentence; likewise the six after it.
-        command_start: one line for the menu of commands; likewise the seven after it.
+        command_start: one line for the menu of commands; likewise the eight after it.
         start: {bot} is the bot's name without @; likewise in `help`, `auto_off` and `auto_blind`.
         privacy: {hours} is how long a message that was answered is remembered.
         auto_on: the state, when asked for and after a change.
@@ -54,6 +54,7 @@ class Phrases:
     command_start: str
     command_help: str
     command_emoji: str
+    command_mask: str
     command_auto: str
     command_map: str
     command_privacy: str
@@ -87,6 +88,7 @@ class Phrases:
     forgot_member: str
 
     emoji_needs_photo: str
+    mask_needs_photo: str
     not_a_photo: str
     animated_sticker: str
 
@@ -157,6 +159,7 @@ ENGLISH = Phrases(
     command_start="What I do",
     command_help="How it works",
     command_emoji="Reply to a photo with this, and I read it",
+    command_mask="Reply to a photo with this, and I cover the faces",
     command_auto="In groups: react to every photo (on, off)",
     command_map="Choose your own emoji",
     command_privacy="What happens to your photos",
@@ -176,6 +179,8 @@ ENGLISH = Phrases(
         "• with @{bot} in its caption\n"
         "• when somebody replies to it with /emoji\n"
         "• always, once an admin has sent /auto on\n\n"
+        "/mask – as a reply to a photo or in its caption: the photo with emoji over the faces\n"
+        "/mask all – likewise, with the faces too that are too small to read\n"
         "/map happy 🎉 – another emoji for an expression\n"
         "/map – the emoji used here\n"
         "/status – the settings of this chat\n"
@@ -191,7 +196,8 @@ ENGLISH = Phrases(
         "• how often an answer was right or wrong: mere counts, joined to no one\n"
         "/forget erases everything but those counts.\n\n"
         "I only read photos that somebody gives me on purpose: in our private chat, with my name in the caption, by "
-        "replying with /emoji, or in a group where /auto is on. A photo posted there counts as posted to me.\n\n"
+        "replying with /emoji or /mask, or in a group where /auto is on. A photo posted there counts as posted to "
+        "me.\n\n"
         "Judging people at work or at school by their expressions is not what I'm for."
     ),
     groups_only="/auto is for groups. In our private chat I answer every photo anyway.",
@@ -231,6 +237,7 @@ ENGLISH = Phrases(
         "admins'."
     ),
     emoji_needs_photo="Reply to a photo with /emoji, and I'll read it.",
+    mask_needs_photo="Reply to a photo with /mask, or write it below a photo, and I'll cover the faces with emoji.",
     not_a_photo="Send me a photo with a face in it, and I'll answer with the emoji that matches.",
     animated_sticker="I can't read animated stickers. Send me a still one, or a photo.",
     no_face=(
@@ -275,6 +282,7 @@ GERMAN = Phrases(
     command_start="Was ich mache",
     command_help="So geht es",
     command_emoji="Antworte damit auf ein Foto, dann lese ich es",
+    command_mask="Antworte damit auf ein Foto, dann verdecke ich die Gesichter",
     command_auto="In Gruppen: auf jedes Foto reagieren (on, off)",
     command_map="Eigene Emojis wählen",
     command_privacy="Was mit deinen Fotos passiert",
@@ -294,6 +302,8 @@ GERMAN = Phrases(
         "• wenn @{bot} in der Bildunterschrift steht\n"
         "• wenn jemand mit /emoji darauf antwortet\n"
         "• immer, sobald ein Admin /auto on geschickt hat\n\n"
+        "/mask – als Antwort auf ein Foto oder in der Bildunterschrift: das Foto mit Emojis über den Gesichtern\n"
+        "/mask all – ebenso, auch über Gesichtern, die zum Lesen zu klein sind\n"
         "/map fröhlich 🎉 – ein anderes Emoji für einen Ausdruck\n"
         "/map – die Emojis, die hier gelten\n"
         "/status – die Einstellungen dieses Chats\n"
@@ -311,8 +321,8 @@ GERMAN = Phrases(
         "• wie oft eine Antwort richtig oder falsch war: reine Zahlen, die zu niemandem gehören\n"
         "/forget löscht alles außer diesen Zahlen.\n\n"
         "Ich lese nur Fotos, die mir jemand mit Absicht gibt: in unserem privaten Chat, mit meinem Namen in der "
-        "Bildunterschrift, als Antwort mit /emoji oder in einer Gruppe, in der /auto an ist. Wer dort ein Foto "
-        "postet, schickt es auch mir.\n\n"
+        "Bildunterschrift, als Antwort mit /emoji oder /mask oder in einer Gruppe, in der /auto an ist. Wer dort ein "
+        "Foto postet, schickt es auch mir.\n\n"
         "Menschen bei der Arbeit oder in der Schule nach ihrem Gesichtsausdruck zu beurteilen: Dafür bin ich nicht "
         "da."
     ),
@@ -356,6 +366,10 @@ GERMAN = Phrases(
         "bleiben; über sie entscheiden die Admins."
     ),
     emoji_needs_photo="Antworte mit /emoji auf ein Foto, dann lese ich es.",
+    mask_needs_photo=(
+        "Antworte mit /mask auf ein Foto oder schreib es in die Bildunterschrift, dann verdecke ich die Gesichter mit "
+        "Emojis."
+    ),
     not_a_photo="Schick mir ein Foto mit einem Gesicht, und ich antworte mit dem passenden Emoji.",
     animated_sticker="Animierte Sticker kann ich nicht lesen. Schick mir einen unbewegten oder ein Foto.",
     no_face="Ich finde hier kein Gesicht. Es hilft gutes Licht, etwas näher und das ganze Gesicht im Bild.",
@@ -400,6 +414,7 @@ SPANISH = Phrases(
     command_start="Qué hago",
     command_help="Cómo funciona",
     command_emoji="Responde con esto a una foto y la leo",
+    command_mask="Responde con esto a una foto y tapo las caras",
     command_auto="En grupos: reaccionar a cada foto (on, off)",
     command_map="Elige tus propios emojis",
     command_privacy="Qué pasa con tus fotos",
@@ -419,6 +434,8 @@ SPANISH = Phrases(
         "• con @{bot} en su texto\n"
         "• cuando alguien responde a ella con /emoji\n"
         "• siempre, después de que un administrador envíe /auto on\n\n"
+        "/mask – como respuesta a una foto o en su texto: la foto con emojis sobre las caras\n"
+        "/mask all – lo mismo, también sobre las caras demasiado pequeñas para leerlas\n"
         "/map alegría 🎉 – otro emoji para una expresión\n"
         "/map – los emojis que se usan aquí\n"
         "/status – los ajustes de este chat\n"
@@ -434,7 +451,7 @@ SPANISH = Phrases(
         "• cuántas veces una respuesta fue correcta o no: solo números, que no van unidos a nadie\n"
         "/forget lo borra todo menos esos números.\n\n"
         "Solo leo las fotos que alguien me da a propósito: en nuestro chat privado, con mi nombre en el texto, "
-        "respondiendo con /emoji o en un grupo donde /auto está activado. Publicar una foto allí cuenta como "
+        "respondiendo con /emoji o /mask o en un grupo donde /auto está activado. Publicar una foto allí cuenta como "
         "enviármela.\n\n"
         "No estoy hecho para juzgar a las personas por su expresión en el trabajo o en la escuela."
     ),
@@ -477,6 +494,7 @@ SPANISH = Phrases(
         "administradores."
     ),
     emoji_needs_photo="Responde a una foto con /emoji y la leo.",
+    mask_needs_photo="Responde a una foto con /mask, o escríbelo en su texto, y tapo las caras con emojis.",
     not_a_photo="Envíame una foto con una cara y te respondo con el emoji que encaja.",
     animated_sticker="No puedo leer stickers animados. Envíame uno sin movimiento o una foto.",
     no_face="No encuentro ninguna cara aquí. Ayudan la buena luz, acercarse un poco y que se vea la cara entera.",
@@ -521,6 +539,7 @@ KOREAN = Phrases(
     command_start="제가 하는 일",
     command_help="사용 방법",
     command_emoji="사진에 이 명령으로 답장하면 읽어 드려요",
+    command_mask="사진에 이 명령으로 답장하면 얼굴을 가려 드려요",
     command_auto="그룹: 모든 사진에 반응하기 (on, off)",
     command_map="원하는 이모지 고르기",
     command_privacy="사진이 어떻게 처리되는지",
@@ -540,6 +559,8 @@ KOREAN = Phrases(
         "• 사진 설명에 @{bot} 이름이 있을 때\n"
         "• 누가 사진에 /emoji 명령으로 답장할 때\n"
         "• 관리자가 /auto on 명령을 보낸 뒤에는 언제나\n\n"
+        "/mask – 사진에 답장하거나 설명에 적으면: 얼굴을 이모지로 가린 사진\n"
+        "/mask all – 너무 작아서 읽을 수 없는 얼굴까지 모두 가리기\n"
         "/map 기쁨 🎉 – 표정의 이모지 바꾸기\n"
         "/map – 여기에서 쓰는 이모지\n"
         "/status – 이 채팅의 설정\n"
@@ -555,8 +576,8 @@ KOREAN = Phrases(
         "• 답이 맞거나 틀린 횟수. 숫자만 세고 누구와도 연결하지 않아요\n"
         "/forget 명령을 보내면 이 숫자만 빼고 모두 지워요.\n\n"
         "누군가 일부러 저에게 보여 준 사진만 읽어요. 우리 개인 채팅에 보낸 사진, 설명에 제 이름이 있는 사진, /emoji "
-        "명령으로 답장한 사진, /auto 기능이 켜진 그룹의 사진이에요. 그런 그룹에 올린 사진은 저에게 보낸 것으로 "
-        "봐요.\n\n"
+        "또는 /mask 명령으로 답장한 사진, /auto 기능이 켜진 그룹의 사진이에요. 그런 그룹에 올린 사진은 저에게 보낸 "
+        "것으로 봐요.\n\n"
         "직장이나 학교에서 표정으로 사람을 평가하는 데 쓰라고 만든 봇이 아니에요."
     ),
     groups_only="/auto 명령은 그룹에서 써요. 개인 채팅에서는 언제나 모든 사진에 답해요.",
@@ -595,6 +616,7 @@ KOREAN = Phrases(
         "다 지웠어요. 여기에서 보낸 사진에 답한 기록이 모두 사라졌어요. 그룹 설정은 관리자의 것이라 그대로 둬요."
     ),
     emoji_needs_photo="사진에 /emoji 명령으로 답장하면 읽어 드려요.",
+    mask_needs_photo="사진에 /mask 명령으로 답장하거나 사진 설명에 적으면 얼굴을 이모지로 가려 드려요.",
     not_a_photo="얼굴이 나온 사진을 보내 주시면 어울리는 이모지로 답해 드려요.",
     animated_sticker="움직이는 스티커는 읽을 수 없어요. 움직이지 않는 스티커나 사진을 보내 주세요.",
     no_face="얼굴을 찾지 못했어요. 밝은 곳에서 조금 더 가까이, 얼굴 전체가 나오게 찍으면 도움이 돼요.",

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 # Durations as timedelta, as all coming releases have them; without it every duration warns.
@@ -54,7 +55,7 @@ from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, R
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
-from bot.telegram_commands import PLATFORM, Commands, keyboard
+from bot.telegram_commands import PLATFORM, Command, Commands, keyboard
 from inference import EmojiMap, ImageTooLarge
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class _Limiter(AIORateLimiter):
         self, callback: Any, args: Any, kwargs: Any, endpoint: str, data: Any, rate_limit_args: int | None
     ) -> Any:
         """Send the request in its turn."""
-        counted = data if endpoint in ("sendMessage", "setMessageReaction") else {}
+        counted = data if endpoint in ("sendMessage", "sendPhoto", "setMessageReaction") else {}
         return await super().process_request(callback, args, kwargs, endpoint, counted, rate_limit_args)
 
 
@@ -274,8 +275,8 @@ class TelegramChannel:
         elif message.migrate_to_chat_id:
             await self._store.move_chat(PLATFORM, str(message.chat_id), str(message.migrate_to_chat_id))
         elif command := self._commands.parse(message):
-            if command.name == "emoji":
-                await self._asked(update, message, message.reply_to_message or message)
+            if command.name in ("emoji", "mask"):
+                await self._asked(update, message, message.reply_to_message or message, command)
             else:
                 await self._soon(message.chat_id, self._commands.run(command, message))
         elif message.chat.type == ChatType.PRIVATE:
@@ -291,12 +292,18 @@ class TelegramChannel:
         elif message.effective_attachment or message.text:  # and not "pinned a message" or the like
             await self._soon(message.chat_id, self._commands.explain(message))
 
-    async def _asked(self, update: Update, asking: Message, target: Message | None) -> None:
-        """Somebody wants to know about this very photo."""
+    async def _asked(
+        self, update: Update, asking: Message, target: Message | None, command: Command | None = None
+    ) -> None:
+        """Somebody wants to know about this very photo, or wants its faces covered."""
+        masks = command is not None and command.name == "mask"
         if target and (photo := photo_of(target)):
-            await self._jobs.submit(self._job(update, asking, target, photo))
+            job = self._job(update, asking, target, photo)
+            if masks and command:
+                job = replace(job, reply="mask", everyone="all" in map(str.lower, command.words))
+            await self._jobs.submit(job)
         else:
-            await self._soon(asking.chat_id, self._commands.explain_emoji(asking))
+            await self._soon(asking.chat_id, self._commands.explain_photo(asking, masks=masks))
 
     async def _overheard(self, update: Update, message: Message) -> None:
         """Answer a photo of a group that nobody asked about, if the group wants that."""
@@ -385,15 +392,17 @@ class TelegramChannel:
 
     @asynccontextmanager
     async def working(self, job: SelfieJob) -> AsyncIterator[None]:
-        """Show "typing" in a private chat until the answer is there."""
+        """Show in a private chat that an answer is under way, and of a picture in every chat."""
         if job.reply == "reaction":
             yield
             return
 
+        action = ChatAction.UPLOAD_PHOTO if job.reply == "mask" else ChatAction.TYPING
+
         async def typing() -> None:
             while True:
                 with suppress(TelegramError):
-                    await self.bot.send_chat_action(job.chat, ChatAction.TYPING, message_thread_id=_thread(job))
+                    await self.bot.send_chat_action(job.chat, action, message_thread_id=_thread(job))
                 await asyncio.sleep(TYPING_SECONDS)
 
         task = asyncio.create_task(typing())
@@ -408,6 +417,8 @@ class TelegramChannel:
             if job.reply == "reaction":
                 await self._react(job, result)
                 return False
+            if job.reply == "mask":
+                return await self._give_masked(job, result, part)
             messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
             if part < len(messages):
                 message = messages[part]
@@ -419,6 +430,24 @@ class TelegramChannel:
                     reply_markup=keyboard(message.rows),
                 )
             return part + 1 < len(messages)
+
+    async def _give_masked(self, job: SelfieJob, result: Result, part: int) -> bool:
+        """Answer one photo of the post with its picture, or with the reason why there is none."""
+        outcomes = result.outcomes[: answers.MAX_PHOTOS]
+        words = answers.mask_words(outcomes[part], phrases(job.language), self._limit)
+        reply_to = ReplyParameters(job.photos[part].message, allow_sending_without_reply=True)
+        if (masked := outcomes[part].masked) is None:
+            await self.bot.send_message(job.chat, words, message_thread_id=_thread(job), reply_parameters=reply_to)
+        else:
+            await self.bot.send_photo(
+                job.chat,
+                masked,
+                caption=words or None,
+                message_thread_id=_thread(job),
+                reply_parameters=reply_to,
+                filename="face2emoji.jpg",
+            )
+        return part + 1 < len(outcomes)
 
     async def _react(self, job: SelfieJob, result: Result) -> None:
         face = answers.surest_face(result.outcomes)

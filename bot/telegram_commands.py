@@ -104,7 +104,7 @@ class Commands:
         return Command(name, tuple(text[first.length :].split()))
 
     async def run(self, command: Command, message: Message) -> None:
-        """Carry out any command but /emoji, whose answer is a job's."""
+        """Carry out any command but /emoji and /mask, whose answers are jobs'."""
         language = _language(message)
         try:
             text = await self._actions[command.name](command, message, language)
@@ -120,9 +120,10 @@ class Commands:
         language = _language(message)
         await self._reply(message, language.animated_sticker if message.sticker else language.not_a_photo)
 
-    async def explain_emoji(self, message: Message) -> None:
-        """Answer /emoji that points at nothing."""
-        await self._reply(message, _language(message).emoji_needs_photo)
+    async def explain_photo(self, message: Message, *, masks: bool) -> None:
+        """Answer /emoji, or /mask, that points at nothing."""
+        language = _language(message)
+        await self._reply(message, language.mask_needs_photo if masks else language.emoji_needs_photo)
 
     async def press(self, query: CallbackQuery) -> None:
         """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""

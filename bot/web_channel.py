@@ -1,6 +1,7 @@
 """The web page and its API: HTTP in front of the photo service.
 
-``POST /api/read`` takes the bytes of one photo and answers the reading as JSON. Errors are
+``POST /api/read`` takes the bytes of one photo and answers the reading as JSON; ``POST /api/mask`` answers the photo
+with its faces covered. Errors are
 ``{"error": {"code", "message"}}`` everywhere.
 """
 
@@ -111,6 +112,7 @@ class WebChannel:
                 Route("/", self.page),
                 Mount("/static", self._static),
                 Route("/api/read", self.read, methods=["POST"]),
+                Route("/api/mask", self.mask, methods=["POST"]),
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
@@ -126,10 +128,27 @@ class WebChannel:
 
     async def read(self, request: Request) -> Response:
         """Take the bytes of a photo, answer its reading."""
+
+        async def answer(data: bytes) -> Response:
+            return JSONResponse((await self._service.read(data)).to_json())
+
+        return await self._answer(request, answer)
+
+    async def mask(self, request: Request) -> Response:
+        """Take the bytes of a photo, answer it with its faces covered; ``?everyone=1`` covers the doubtful, too."""
+
+        async def answer(data: bytes) -> Response:
+            masked = await self._service.mask(data, everyone=request.query_params.get("everyone") == "1")
+            covered = len(masked.reading.faces) + len(masked.reading.unread)
+            return Response(masked.jpeg, media_type="image/jpeg", headers={"x-faces-covered": str(covered)})
+
+        return await self._answer(request, answer)
+
+    async def _answer(self, request: Request, answer: Callable[[bytes], Coroutine[Any, Any, Response]]) -> Response:
         try:
             self._admit(request)
             async with self._bodies.receive(request) as data:
-                reading = await _unless_gone(request, self._service.read(data))
+                return await _unless_gone(request, answer(data))
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is there to see it but the metrics
         except Face2EmojiError as error:
@@ -138,7 +157,6 @@ class WebChannel:
             if not await drain(request):
                 response.headers["connection"] = "close"
             return response
-        return JSONResponse(reading.to_json())
 
     async def healthz(self, _request: Request) -> Response:
         """Say that the process is alive and its event loop turns."""

@@ -15,10 +15,11 @@ from inference.errors import (
     UnsupportedFormat,
 )
 from inference.photo import PhotoLimits
-from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
+from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading, UnreadFace
 
 if TYPE_CHECKING:
     from inference.emoji_map import TELEGRAM_REACTIONS, Choice, EmojiMap, load_emoji_map, main_face
+    from inference.mask import Masked
     from inference.reader import FaceReader, load_reader
     from inference.steady import Steady
 
@@ -35,11 +36,13 @@ __all__ = [
     "FaceReader",
     "FaceReading",
     "ImageTooLarge",
+    "Masked",
     "PhotoError",
     "PhotoLimits",
     "PhotoNotFound",
     "Reading",
     "Steady",
+    "UnreadFace",
     "UnreadableImage",
     "UnsupportedFormat",
     "load_emoji_map",
@@ -58,6 +61,10 @@ def __getattr__(name: str) -> Any:
         from inference.steady import Steady
 
         return Steady
+    if name == "Masked":
+        from inference.mask import Masked
+
+        return Masked
     if name in ("FaceReader", "load_reader"):
         from inference import reader
 

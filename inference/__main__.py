@@ -1,4 +1,4 @@
-"""python -m inference PHOTO... [--json | --explain] [--annotate DIR]: reads photos on the command line."""
+"""python -m inference PHOTO... [--json | --explain] [--annotate DIR] [--mask DIR]: reads photos on the command line."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     form.add_argument("--json", action="store_true", help="one JSON line a photo instead of text")
     form.add_argument("--explain", action="store_true", help="also say which rule of the emoji map chose, and why")
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and emoji drawn here")
+    parser.add_argument(
+        "--mask", type=Path, metavar="DIR", help="write each photo with its faces covered by emoji here"
+    )
+    parser.add_argument(
+        "--mask-everyone", action="store_true", help="with --mask, cover what is too small or too doubtful to read, too"
+    )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="other weights than the released ones")
     parser.add_argument("--emoji-map", type=Path, metavar="FILE", help="another emoji_map.yaml")
     parser.add_argument("--max-bytes", type=_positive, default=limits.max_bytes, metavar="N", help="largest file")
@@ -38,11 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without emoji still gets its answer
     limits = PhotoLimits(options.max_bytes, options.max_pixels)
-    if options.annotate:
+    if options.mask_everyone and not options.mask:
+        parser.error("--mask-everyone needs --mask DIR")
+    for name, folder in (("--annotate", options.annotate), ("--mask", options.mask)):
         try:
-            options.annotate.mkdir(parents=True, exist_ok=True)
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"--annotate {options.annotate}: {error.strerror}")
+            parser.error(f"{name} {folder}: {error.strerror}")
     reader: FaceReader | None = None
     failed = 0
     written: set[Path] = set()
@@ -53,11 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
                 from inference import load_reader
 
                 reader = load_reader(options.checkpoint, options.emoji_map, limits)
-            reading = reader.read_photo(photo)
+            reading = reader.read_everyone(photo) if options.mask_everyone else reader.read_photo(photo)
             if options.annotate:
                 drawn = _unused(options.annotate / f"{path.name}.annotated.jpg", written)
                 _annotate(photo, reading, drawn)
                 print(f"{path}: drawn in {drawn}", file=sys.stderr)
+            if options.mask:
+                masked = _unused(options.mask / f"{path.name}.masked.jpg", written)
+                _mask(photo, reading, masked)
+                count = len(reading.faces) + len(reading.unread)
+                print(f"{path}: {count} {'face' if count == 1 else 'faces'} covered in {masked}", file=sys.stderr)
         except (CheckpointError, EmojiMapError) as error:
             print(f"error: {error.message}", file=sys.stderr)
             return 2
@@ -142,6 +156,15 @@ def _annotate(photo: Photo, reading: Reading, path: Path) -> None:
 
     try:
         annotate(photo, reading).save(path, quality=90)
+    except OSError as error:
+        raise Face2EmojiError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def _mask(photo: Photo, reading: Reading, path: Path) -> None:
+    from inference.mask import jpeg, mask
+
+    try:
+        path.write_bytes(jpeg(mask(photo, reading)))
     except OSError as error:
         raise Face2EmojiError(f"{path} cannot be written ({error.strerror}).") from error
 

@@ -54,6 +54,10 @@ LARGE_SHARE = 0.25
 # The first view sees every face from this share of the photo's long side on (60 of 60 people pasted at random places;
 # 59 at 18 %, 26 at 15 %): where it shows one, no larger face can be missing.
 MAIN_SHARE = 0.2
+# Who wants every face covered would rather cover a wheel than miss a face: for that, all that passes the first look at
+# DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
+# face of its own unless it is beyond this many times as large.
+SAME_SIZE = 2
 # Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
 SCORE_WITHOUT_MESH = 0.85
 MESH_SIDE = 256
@@ -208,19 +212,43 @@ class FaceFinder:
             main_only: only the face that the photo is about is asked for. Where it is large, small ones may be left
                 out; that takes half the time.
         """
-        whole, *tiles = _views(pixels.shape[1], pixels.shape[0])
-        candidates = self._detect(self._close, pixels, *whole)
-        if main_only and any(_share(hit.box, pixels) >= MAIN_SHARE for hit in candidates):
-            faces = self._confirm_all(pixels, candidates)
+        near = self._look_near(pixels)
+        if main_only and any(_share(hit.box, pixels) >= MAIN_SHARE for hit in near):
+            faces = self._confirm_all(pixels, near)
             if any(_share(face.box, pixels) >= MAIN_SHARE for face in faces):
                 return faces
-        candidates += self._detect(self._far, pixels, *whole)
+        return self._confirm_all(pixels, self._look_everywhere(pixels, near))
+
+    def find_everyone(self, pixels: NDArray[np.uint8]) -> tuple[tuple[FoundFace, ...], tuple[FoundFace, ...]]:
+        """Return what `find` does, and what else may be a face: see SAME_SIZE for how little that takes.
+
+        Args:
+            pixels: (rows, columns, 3) uint8 RGB, upright.
+        """
+        candidates = self._look_everywhere(pixels, self._look_near(pixels))
+        found = self._confirm_all(pixels, candidates)
+        rows, columns = pixels.shape[:2]
+        doubtful = []
+        for hit in _distinct(candidates):
+            box = np.clip(hit.box, 0, (columns, rows, columns, rows)).astype(np.float32)
+            if (box[2:] - box[:2]).min() >= 1 and not any(_is_same(box, face.box) for face in found):
+                doubtful.append(FoundFace(box, hit.anchors, None, hit.score))
+        return found, tuple(doubtful)
+
+    def _look_near(self, pixels: NDArray[np.uint8]) -> list[_Candidate]:
+        """Look for faces that fill a good part of the photo."""
+        return self._detect(self._close, pixels, *_views(pixels.shape[1], pixels.shape[0])[0])
+
+    def _look_everywhere(self, pixels: NDArray[np.uint8], near: list[_Candidate]) -> list[_Candidate]:
+        """Add to those the faces of every other view; one may be seen in several."""
+        whole, *tiles = _views(pixels.shape[1], pixels.shape[0])
+        candidates = near + self._detect(self._far, pixels, *whole)
         for tile in tiles:
             candidates += self._detect(self._far, pixels, *tile)
         if len(_distinct(candidates)) >= CROWD:
             for tile in _tiles(pixels.shape[1], pixels.shape[0], CROWD_TILE_SHARE, CROWD_TILE_MIN):
                 candidates += self._detect(self._far, pixels, *tile)
-        return self._confirm_all(pixels, candidates)
+        return candidates
 
     def close(self) -> None:
         """Stop the graphs; the finder is of no use afterwards."""
@@ -353,6 +381,12 @@ def _distinct(boxes: list[_Box]) -> list[_Box]:
         if all(_shared(one.box, other.box) < SAME_FACE for other in kept):
             kept.append(one)
     return kept
+
+
+def _is_same(box: Points, face: Points) -> bool:
+    """Tell whether a box lies on a face that was found already."""
+    size, found_size = np.prod(box[2:] - box[:2]), np.prod(face[2:] - face[:2])
+    return _shared(box, face) >= SAME_FACE and bool(size <= SAME_SIZE**2 * found_size)
 
 
 def _shared(one: Points, other: Points) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
-from inference.crops import crop, shape
+from inference.crops import crop, roll, shape
 from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
+from inference.mask import Masked, jpeg, mask
 from inference.photo import Photo, PhotoLimits, decode
-from inference.reading import EXPRESSIONS, Box, FaceReading, Reading
+from inference.reading import EXPRESSIONS, Box, FaceReading, Reading, UnreadFace
 from inference.witnesses import weigh
 
 
@@ -66,7 +68,32 @@ class FaceReader:
 
     def read_photo(self, photo: Photo, *, main_only: bool = False) -> Reading:
         """Read every face in a decoded picture; see `read`."""
-        found = self._finder.find(photo.pixels, main_only and not self._emoji_map.counts_faces)
+        return self._reading(photo, self._finder.find(photo.pixels, main_only and not self._emoji_map.counts_faces))
+
+    def read_everyone(self, photo: Photo) -> Reading:
+        """Read every face in a decoded picture, and tell in `Reading.unread` where else there may be one."""
+        found, doubtful = self._finder.find_everyone(photo.pixels)
+        unread = tuple(UnreadFace(_box(photo, face), roll(face.anchors)) for face in doubtful)
+        return replace(self._reading(photo, found), unread=unread)
+
+    def mask(self, data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
+        """Cover every face in an encoded picture with its emoji.
+
+        Args:
+            data: as in `read`.
+            everyone: cover what may be a face, too; see `read_everyone`.
+            emoji_map: chooses the emoji; None for the reader's own map.
+
+        Raises:
+            PhotoError: as in `read`.
+        """
+        photo = decode(data, self._limits)
+        reading = self.read_everyone(photo) if everyone else self.read_photo(photo)
+        if emoji_map:
+            reading = emoji_map.apply(reading)
+        return Masked(jpeg(mask(photo, reading)), reading)
+
+    def _reading(self, photo: Photo, found: tuple[FoundFace, ...]) -> Reading:
         if not found:
             return Reading(photo.width, photo.height, (), None)
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
@@ -82,7 +109,6 @@ class FaceReader:
     def _face(
         self, photo: Photo, found: FoundFace, aligned: NDArray[np.uint8], row: NDArray[np.float32], faces: int
     ) -> FaceReading:
-        left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
         # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
         cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
@@ -91,18 +117,25 @@ class FaceReader:
         best = max(scores, key=lambda name: scores[name])
         choice = self._emoji_map.choose(scores, cues, faces)
         return FaceReading(
-            box=Box(left, top, min(right, photo.width), min(bottom, photo.height)),
+            box=_box(photo, found),
             expression=best,
             confidence=scores[best],
             scores=scores,
             cues=cues,
             emoji=choice.emoji,
             rule=choice.rule,
+            roll=roll(found.anchors),
         )
 
     def close(self) -> None:
         """Free the face finder; the reader is of no use afterwards."""
         self._finder.close()
+
+
+def _box(photo: Photo, found: FoundFace) -> Box:
+    """Return where a face is in the full-size photo."""
+    left, top, right, bottom = (round(float(value) * photo.scale) for value in found.box)
+    return Box(left, top, min(right, photo.width), min(bottom, photo.height))
 
 
 def load_reader(

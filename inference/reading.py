@@ -64,6 +64,7 @@ class FaceReading:
         cues: confidence, 0.5 to 1, of each of `inference.cues.CUES` that was seen, strongest first; possibly empty.
         emoji: the answer for this face.
         rule: why, in the words of the rule of the map that chose it.
+        roll: how far the head is tilted in the picture, degrees clockwise, -180 to 180; 0 is upright.
     """
 
     box: Box
@@ -73,6 +74,7 @@ class FaceReading:
     cues: Mapping[str, float]
     emoji: Emoji
     rule: str
+    roll: float = 0.0
 
     @property
     def weight(self) -> float:
@@ -88,6 +90,7 @@ class FaceReading:
         """Return the JSON shape of the CLI and the web API; probabilities keep four decimals."""
         return {
             "box": [self.box.left, self.box.top, self.box.right, self.box.bottom],
+            "roll": round(self.roll, 1),
             "expression": self.expression,
             "confidence": round(self.confidence, 4),
             "scores": {name: round(score, 4) for name, score in self.scores.items()},
@@ -99,6 +102,19 @@ class FaceReading:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadFace:
+    """What may be a face but is not read: too small, half hidden, or in doubt.
+
+    Attributes:
+        box: where it is.
+        roll: as in `FaceReading`.
+    """
+
+    box: Box
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One photo.
 
@@ -107,12 +123,14 @@ class Reading:
         height: likewise.
         faces: left to right; empty when there is no face, which is an answer and no error.
         emoji: the answer for the whole picture; None when there is no face.
+        unread: what may be a face beside these; found only where it is asked for, and no part of the JSON.
     """
 
     width: int
     height: int
     faces: tuple[FaceReading, ...]
     emoji: Emoji | None
+    unread: tuple[UnreadFace, ...] = ()
 
     @property
     def main(self) -> FaceReading | None:

@@ -33,6 +33,9 @@ const WORDS = {
   openCamera: "Use camera",
   stopCamera: "Stop camera",
   welcome: "Which emoji are you?",
+  covering: "Covering the faces",
+  covered: "Every face that was found is covered. Look closely before you share the picture.",
+  uncovered: "The faces are shown again.",
 };
 
 /** A failure with a sentence for people; `wait` is in seconds when trying again helps. */
@@ -71,16 +74,23 @@ async function visible(signal) {
 
 // ---- the server ----
 
-/** @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Reading>} */
-async function read(photo, signal) {
+/** Send a photo; an answer that is no success is a `Problem`. @param {string} path @param {Blob} photo @param {AbortSignal} signal */
+async function post(path, photo, signal) {
   const headers = { "content-type": "application/octet-stream" };
-  const response = await fetch("/api/read", { method: "POST", body: photo, headers, signal }).catch((error) => {
+  const response = await fetch(path, { method: "POST", body: photo, headers, signal }).catch((error) => {
     if (signal.aborted) throw error;
     throw new Problem(navigator.onLine ? WORDS.unreachable : WORDS.offline);
   });
+  if (response.ok) return response;
   const answer = await response.json().catch(() => null);
-  if (response.ok && answer) return answer;
   throw new Problem(answer?.error?.message ?? WORDS.unknown, Number(response.headers.get("retry-after")));
+}
+
+/** @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Reading>} */
+async function read(photo, signal) {
+  const answer = await (await post("/api/read", photo, signal)).json().catch(() => null);
+  if (answer) return answer;
+  throw new Problem(WORDS.unknown);
 }
 
 /** Like `read`, but tries again while the server asks for it. @param {Blob} photo @param {AbortSignal} signal */
@@ -105,6 +115,8 @@ const view = {
   placeholder: byId("placeholder"),
   faces: byId("faces"),
   camera: byId("camera"),
+  cover: byId("cover"),
+  download: byId("download"),
 };
 
 /** The reading on show. @type {Reading | null} */
@@ -257,6 +269,7 @@ function begin() {
   session = new AbortController();
   shown = null;
   chosen = null;
+  offerCover(null);
   view.frame.classList.remove("mirrored", "reading");
   view.camera.textContent = WORDS.openCamera;
   return session.signal;
@@ -288,7 +301,9 @@ async function usePhoto(photo) {
   try {
     const reading = await readPatiently(photo, signal);
     await previewed;
-    if (!signal.aborted) showReading(reading, false);
+    if (signal.aborted) return;
+    showReading(reading, false);
+    offerCover(photo);
   } catch (error) {
     await previewed;
     if (signal.aborted) return;
@@ -297,6 +312,62 @@ async function usePhoto(photo) {
   } finally {
     if (!signal.aborted) view.frame.classList.remove("reading");
   }
+}
+
+// ---- covered faces ----
+
+/** The photo on show, and how it looks with its faces covered once somebody asked. */
+const cover = { photo: /** @type {Blob | null} */ (null), masked: /** @type {Blob | null} */ (null) };
+
+/** Let the faces of this photo be covered; null: of none. @param {Blob | null} photo */
+function offerCover(photo) {
+  cover.photo = photo;
+  cover.masked = null;
+  view.cover.disabled = photo === null;
+  setCovered(false);
+}
+
+/** @param {boolean} covered */
+function setCovered(covered) {
+  view.cover.setAttribute("aria-pressed", String(covered));
+  view.download.disabled = !covered;
+  view.frame.classList.toggle("covered", covered);
+}
+
+async function toggleCover() {
+  const signal = session.signal;
+  const { photo } = cover;
+  if (!photo || view.frame.classList.contains("reading")) return;
+  const covering = view.cover.getAttribute("aria-pressed") === "false";
+  view.frame.classList.add("reading");
+  try {
+    if (covering && !cover.masked) {
+      announce(WORDS.covering);
+      const masked = await (await post("/api/mask?everyone=1", photo, signal)).blob();
+      if (signal.aborted) return;
+      cover.masked = masked;
+    }
+    await preview(covering && cover.masked ? cover.masked : photo, signal);
+    if (signal.aborted) return;
+    setCovered(covering);
+    announce(covering ? WORDS.covered : WORDS.uncovered);
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof Problem)) throw error;
+    byId("detail").textContent = error.message;
+    announce(error.message);
+  } finally {
+    if (!signal.aborted) view.frame.classList.remove("reading");
+  }
+}
+
+function downloadCovered() {
+  if (!cover.masked) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(cover.masked);
+  link.download = "face2emoji.jpg";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the browser may still be saving
 }
 
 // ---- the camera ----
@@ -392,6 +463,7 @@ async function stopCamera() {
     if (signal.aborted) return;
     view.frame.classList.toggle("mirrored", mirrored);
     showReading(reading, false);
+    offerCover(lastFrame);
   } else {
     showPicture(null);
     showMessage("🙂", WORDS.welcome);
@@ -417,6 +489,8 @@ function start() {
   view.camera.addEventListener("click", () =>
     view.camera.textContent === WORDS.stopCamera ? stopCamera() : startCamera(),
   );
+  view.cover.addEventListener("click", toggleCover);
+  view.download.addEventListener("click", downloadCovered);
   document.addEventListener("paste", (event) => usePhoto(event.clipboardData?.files[0]));
   document.addEventListener("dragover", dragOver);
   document.addEventListener("dragleave", (event) => {

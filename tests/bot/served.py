@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from bot.__main__ import Bot
-from inference import Reading
+from inference import EmojiMap, Masked, Reading
 
 READING = Reading(width=4, height=3, faces=(), emoji=None)
 
@@ -49,6 +49,13 @@ class ObedientReader:
             raise error
         return READING
 
+    def mask(self, data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
+        """A masked picture is the photo behind the word for what was asked."""
+        reading = self.read(data)
+        if emoji_map:
+            reading = emoji_map.apply(reading)
+        return Masked((b"everyone:" if everyone else b"masked:") + data, reading)
+
     def close(self) -> None:
         self.closes += 1
         self.threads.add(threading.get_ident())
@@ -68,6 +75,9 @@ class Served:
 
     def post(self, data: bytes = b"photo", **options: Any) -> httpx.Response:
         return self.http.post("/api/read", content=data, **options)
+
+    def mask(self, data: bytes = b"photo", query: str = "", **options: Any) -> httpx.Response:
+        return self.http.post(f"/api/mask{query}", content=data, **options)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

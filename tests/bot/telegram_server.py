@@ -42,6 +42,7 @@ from tests.bot.telegram_world import BOT_ID, TOKEN, Chat, World, administrators,
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 20 << 20
+MOST_PHOTO_BYTES = 10 << 20
 RECEIVE = Callable[[], Awaitable[Any]]
 SEND = Callable[[Any], Awaitable[None]]
 FaultKind = Literal[
@@ -100,7 +101,7 @@ class Call:
 
 @dataclass
 class Sent:
-    """A message that was accepted from the bot."""
+    """A message that was accepted from the bot; the text of a photo is its caption, and `photo` its largest file."""
 
     chat_id: int
     message_id: int
@@ -111,6 +112,7 @@ class Sent:
     reply_markup: Json | None
     at: float
     clock: float
+    photo: str | None = None
 
 
 @dataclass
@@ -200,6 +202,17 @@ class ApiError(Exception):
         self.description = description
         self.fault = fault
         self.parameters = parameters
+
+
+class Upload(str):
+    """A file in a form: a String among the parameters, and its bytes."""
+
+    content: bytes
+
+    def __new__(cls, content: bytes) -> Self:
+        upload = super().__new__(cls, "a file")
+        upload.content = content
+        return upload
 
 
 class _Cut(Exception):
@@ -884,6 +897,25 @@ class TelegramServer(World):
     # Messages
 
     def _send_message(self, parameters: Json) -> Json:
+        content = {"text": shown_text(parameters["text"], parameters.get("parse_mode"))[0]}
+        return self._send(parameters, content, "entities", parameters["text"])
+
+    def _send_photo(self, parameters: Json) -> Json:
+        """Of an upload it knows what Telegram documents: up to 10 MB, and sides of up to 10,000 in all."""
+        photo, caption = parameters["photo"], parameters.get("caption", "")
+        if not isinstance(photo, Upload):
+            raise ApiError(400, "Bad Request: wrong file identifier/HTTP URL specified")
+        if len(photo.content) > MOST_PHOTO_BYTES:
+            raise ApiError(413, "Request Entity Too Large")
+        sizes = self.add_photo(photo.content)
+        if sizes[-1]["width"] + sizes[-1]["height"] > 10_000:
+            raise ApiError(400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
+        content: Json = {"photo": sizes}
+        if caption:
+            content["caption"] = shown_text(caption, parameters.get("parse_mode"))[0]
+        return self._send(parameters, content, "caption_entities", caption, sizes[-1]["file_id"])
+
+    def _send(self, parameters: Json, content: Json, entities: str, text: str, photo: str | None = None) -> Json:
         chat = self._place(parameters["chat_id"])
         thread = parameters.get("message_thread_id")
         if thread is not None and not self._has_thread(chat, thread):
@@ -898,15 +930,15 @@ class TelegramServer(World):
         self._count_against_limits(chat)
         update = self.message(chat.id, self.bot)
         message = content_of(update)
-        message["text"] = shown_text(parameters["text"], parameters.get("parse_mode"))[0]
+        message |= content
         if thread is not None:
             message["message_thread_id"] = thread
             if chat.is_forum:
                 message["is_topic_message"] = True
         if replied is not None:
             message["reply_to_message"] = {key: value for key, value in replied.items() if key != "reply_to_message"}
-        if "entities" in parameters:
-            message["entities"] = parameters["entities"]
+        if entities in parameters:
+            message[entities] = parameters[entities]
         if "inline_keyboard" in parameters.get("reply_markup", {}):
             message["reply_markup"] = parameters["reply_markup"]
         self._own.add((chat.id, message["message_id"]))
@@ -914,13 +946,14 @@ class TelegramServer(World):
             Sent(
                 chat.id,
                 message["message_id"],
-                parameters["text"],
+                text,
                 parameters.get("parse_mode"),
                 reply,
                 thread,
                 parameters.get("reply_markup"),
                 time.time(),
                 time.monotonic(),
+                photo,
             )
         )
         return message
@@ -1058,7 +1091,8 @@ def _raw_parameters(scope: Json, body: bytes) -> Json:
             "Iterable[Any]", email.message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (kind, body)).walk()
         ):
             if name := part.get_param("name", header="content-disposition"):
-                raw[name] = "a file" if part.get_filename() else part.get_payload(decode=True).decode()
+                content = part.get_payload(decode=True)
+                raw[name] = Upload(content) if part.get_filename() else content.decode()
     else:
         raw |= parse_qsl(body.decode(), keep_blank_values=True)
     return raw

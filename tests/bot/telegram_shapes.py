@@ -472,6 +472,26 @@ METHODS: dict[str, Shape] = {
         },
         (_text_rule,),
     ),
+    "sendPhoto": Shape(
+        # An upload, or the file_id or address of a photo.
+        {"chat_id": CHAT, "photo": STRING},
+        {
+            "business_connection_id": STRING,
+            "message_thread_id": Integer(1),
+            "direct_messages_topic_id": INTEGER,
+            "caption": String(0, 1024, answer="message caption is too long"),
+            "parse_mode": PARSE_MODE,
+            "caption_entities": Array(ENTITY),
+            "show_caption_above_media": BOOLEAN,
+            "has_spoiler": BOOLEAN,
+            "disable_notification": BOOLEAN,
+            "protect_content": BOOLEAN,
+            "allow_paid_broadcast": BOOLEAN,
+            "message_effect_id": STRING,
+            "reply_parameters": REPLY_PARAMETERS,
+            "reply_markup": REPLY_MARKUP,
+        },
+    ),
     "setMessageReaction": Shape(
         {"chat_id": CHAT, "message_id": MESSAGE_ID},
         {"reaction": Array(REACTION, 1, "REACTIONS_TOO_MANY"), "is_big": BOOLEAN},

@@ -239,3 +239,19 @@ def test_a_photo_is_read_in_the_renditions_that_telegram_makes(bot: TelegramBot,
     before = bot.server.downloads
     assert said(bot.ask(bot.server.photo(file.getvalue(), user=bot.person()))).expressions[0].startswith("happy")
     assert bot.server.downloads == before + 1
+
+
+def test_the_real_model_masks_on_telegram_and_over_http(bot: TelegramBot, portrait: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "the garden"
+    photo = io.BytesIO()
+    Image.open(io.BytesIO(portrait)).save(photo, "JPEG", exif=exif, quality=92)
+    (answer,) = bot.ask(bot.server.document(photo.getvalue(), user=bot.person(), caption="/mask"))
+    assert answer.photo is not None
+    response = bot.http.post("/api/mask", content=photo.getvalue(), timeout=30)
+    assert response.headers["x-faces-covered"] == "1"
+    for masked in (bot.server.files[answer.photo].data, response.content):
+        assert b"garden" not in masked
+        picture = Image.open(io.BytesIO(masked))
+        assert picture.size == (512, 512)
+        assert picture.getpixel((228, 90)) == pytest.approx((252, 234, 43), abs=25)  # the forehead

@@ -10,7 +10,7 @@ import pytest
 from bot.errors import NotReady
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
-from inference import CheckpointError, Reading
+from inference import CheckpointError, EmojiMap, Masked, Reading
 from tests.bot.served import READING
 
 
@@ -28,6 +28,9 @@ class PairReader:
         self.pair.wait(10)
         self.threads.append(threading.get_ident())
         return READING
+
+    def mask(self, data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
+        raise NotImplementedError
 
     def close(self) -> None:
         self.threads.append(threading.get_ident())

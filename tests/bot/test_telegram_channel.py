@@ -111,6 +111,9 @@ def test_of_a_moving_picture_the_preview_is_read_and_we_say_so(
         (lambda bot, ada: bot.server.photo(NOBODY, user=ada), ENGLISH.no_face),
         (lambda bot, ada: bot.server.photo(DAMAGED, user=ada), ENGLISH.unreadable),
         (lambda bot, ada: bot.server.text("/emoji", user=ada), ENGLISH.emoji_needs_photo),
+        (lambda bot, ada: bot.server.text("/mask", user=ada), ENGLISH.mask_needs_photo),
+        (lambda bot, ada: bot.server.photo(NOBODY, user=ada, caption="/mask"), ENGLISH.no_face),
+        (lambda bot, ada: bot.server.photo(DAMAGED, user=ada, caption="/mask"), ENGLISH.unreadable),
     ],
 )
 def test_anything_else_gets_one_helpful_sentence(

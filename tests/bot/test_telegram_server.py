@@ -134,6 +134,9 @@ def test_the_library_has_every_method() -> None:
             },
             "66 long, outside 1..64",
         ),
+        ("sendPhoto", {"chat_id": 1001}, "photo is missing"),
+        ("sendPhoto", {"chat_id": 1001, "photo": "AgAC", "caption": "x" * 1025}, "1025 long"),
+        ("sendPhoto", {"chat_id": 1001, "photo": "AgAC", "filename": "me.jpg"}, "filename is not documented"),
         ("setMessageReaction", {"chat_id": 1001, "message_id": 0}, "0 is outside"),
         (
             "setMessageReaction",
@@ -171,6 +174,23 @@ def test_html_is_read_as_telegram_does() -> None:
     assert shown_text("<b>a</b> &lt;3 &#128512;", "HTML") == ("a <3 😀", "")
     assert shown_text("a < b", "HTML")[1]
     assert shown_text("</b>", "HTML")[1]
+
+
+async def test_an_uploaded_photo_arrives_byte_by_byte(server: TelegramServer, bot: Bot) -> None:
+    server.chat(1001)
+    photo = bytes(range(256)) * 3 + b"\r\n\n\r\r\n"
+    message = await bot.send_photo(1001, photo, caption="hi", filename="me.jpg")
+    (sent,) = server.sent
+    assert (sent.text, sent.photo) == ("hi", message.photo[-1].file_id)
+    assert server.files[message.photo[-1].file_id].data == photo
+    file = await bot.get_file(message.photo[-1].file_id)
+    assert bytes(await file.download_as_bytearray()) == photo
+    assert server.calls_of("sendPhoto")[0].parameters["photo"] == "a file"
+    assert server.state("calls", "sent")["sent"][0]["text"] == "hi"
+    for wrong, sentence in (("AgAC", "rong file identifier"), (bytes((10 << 20) + 1), "Too Large")):
+        with pytest.raises(telegram.error.TelegramError, match=sentence):
+            await bot.send_photo(1001, wrong)
+    assert server.violations == []
 
 
 def test_parameters_come_in_every_form(server: TelegramServer) -> None:

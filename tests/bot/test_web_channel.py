@@ -45,6 +45,27 @@ def test_a_photo_is_answered_with_its_reading(serve: Serve) -> None:
     assert served.reader.seen == [b"photo"]
 
 
+def test_a_photo_is_answered_with_its_faces_covered(serve: Serve) -> None:
+    served = serve()
+    response = served.mask()
+    assert (response.status_code, response.content) == (200, b"masked:photo")
+    assert response.headers["content-type"] == "image/jpeg"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-faces-covered"] == "0"
+    assert served.mask(query="?everyone=1").content == b"everyone:photo"
+    assert served.metric('face2emoji_http_requests_total{path="/api/mask",status="200"}') == 2
+
+
+def test_a_photo_to_mask_is_refused_as_one_to_read_is(serve: Serve) -> None:
+    served = serve(max_bytes=1000, rate_limit=1000)
+    served.reader.answers[b"damaged"] = UnreadableImage("damaged, send another one")
+    assert error_of(served.mask(b"damaged")) == (400, "unreadable_image")
+    assert error_of(served.mask(b"")) == (400, "unreadable_image")
+    assert error_of(served.mask(b"x" * 1001)) == (413, "image_too_large")
+    assert error_of(served.mask(headers={"content-type": "text/plain"})) == (422, "wrong_content_type")
+    assert error_of(served.http.get("/api/mask")) == (405, "method_not_allowed")
+
+
 def test_curl_without_a_content_type_is_welcome(serve: Serve) -> None:
     served = serve()
     assert served.post().status_code == 200

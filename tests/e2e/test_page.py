@@ -208,6 +208,46 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
     assert_smiling(page)
 
 
+def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page, tmp_path: Path) -> None:
+    cover = page.get_by_role("button", name="Cover faces")
+    download = page.get_by_role("button", name="Download the photo with covered faces")
+    expect(cover).to_be_disabled()
+    expect(download).to_be_disabled()
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    before = [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))]
+    cover.focus()
+    page.keyboard.press("Enter")
+    expect(cover).to_have_attribute("aria-pressed", "true")
+    expect(cover).to_be_focused()
+    expect(page.locator("#announcer")).to_contain_text("covered")
+    expect(page.locator(".badge")).to_be_hidden()
+    assert [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))] == before
+    page.keyboard.press("Tab")
+    expect(download).to_be_focused()
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    assert saved.value.suggested_filename == "face2emoji.jpg"
+    saved.value.save_as(tmp_path / "saved.jpg")
+    red, green, blue = Image.open(tmp_path / "saved.jpg").getpixel((228, 90))  # type: ignore[misc]  # three bands
+    assert (red, green, blue) == pytest.approx((252, 234, 43), abs=25)  # the forehead
+    cover.click()
+    expect(cover).to_have_attribute("aria-pressed", "false")
+    expect(download).to_be_disabled()
+    expect(page.locator(".badge")).to_be_visible()
+
+
+def test_a_photo_whose_faces_cannot_be_covered_says_why(page: Page, complaints: Complaints) -> None:
+    complaints.expected = ("Failed to load resource: the server responded with a status of 503",)
+    body = '{"error": {"code": "busy", "message": "Many photos are being read."}}'
+    page.route("**/api/mask*", lambda route: route.fulfill(status=503, body=body, content_type="application/json"))
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#detail")).to_have_text("Many photos are being read.")
+    expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
+
+
 def test_no_face_is_an_answer(page: Page) -> None:
     upload(page, encoded(Image.new("RGB", (300, 200), (120, 140, 90)), "PNG"))
     expect(page.locator("#headline")).to_have_text("No face found")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from inference.__main__ import main
 from inference.reading import EXPRESSIONS
@@ -40,10 +40,11 @@ def test_the_json_line(pictures: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert line["photo"] == str(photo)
     assert (line["width"], line["height"]) == (512, 512)
     (face,) = line["faces"]
-    assert list(face) == ["box", "expression", "confidence", "scores", "cues", "emoji", "emoji_name", "rule"]
+    assert list(face) == ["box", "roll", "expression", "confidence", "scores", "cues", "emoji", "emoji_name", "rule"]
     left, top, right, bottom = face["box"]
     assert 165 < left < 195 < 255 < right < 290
     assert 55 < top < 95 < 165 < bottom < 195
+    assert -10 < face["roll"] < 10
     assert face["expression"] == "happy"
     assert tuple(face["scores"]) == EXPRESSIONS
     assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
@@ -217,14 +218,82 @@ def test_annotated_pictures(pictures: Path, tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
 
 
+def test_masked_pictures_stand_upright_and_carry_no_metadata(
+    image: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[2] = (51.0, 30.0, 26.0)  # where it was taken
+    exif[0x010E] = "the garden"
+    photo = tmp_path / "photo.jpg"
+    image.transpose(Image.Transpose.ROTATE_90).save(photo, exif=exif, comment=b"at home", quality=92)
+    assert b"at home" in photo.read_bytes()
+    assert main([str(photo), str(photo), "--mask", str(tmp_path / "new" / "folder")]) == 0
+    assert "1 face covered in" in capsys.readouterr().err
+    one, two = sorted((tmp_path / "new" / "folder").iterdir())
+    assert (one.name, two.name) == ("photo.jpg.masked-2.jpg", "photo.jpg.masked.jpg")
+    assert all(word not in two.read_bytes() for word in (b"Exif", b"garden", b"at home"))
+    masked = Image.open(two)
+    assert masked.size == image.size
+    assert set(masked.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    assert _colour(masked, (228, 90)) == pytest.approx((252, 234, 43), abs=25)  # the forehead, upright
+
+
+def _colour(image: Image.Image, place: tuple[int, int]) -> tuple[int, int, int]:
+    red, green, blue = image.convert("RGB").getpixel(place)  # type: ignore[misc]  # three bands
+    return red, green, blue
+
+
+def test_everyone_is_covered_only_when_asked(
+    image: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = image.crop((140, 30, 310, 200))
+    photo = Image.new("RGB", (900, 700), (110, 110, 110))
+    photo.paste(head, (100, 100))
+    photo.paste(head.filter(ImageFilter.GaussianBlur(8)).resize((100, 100)), (600, 300))  # too blurred to be sure
+    photo.save(tmp_path / "two.png")
+    assert main([str(tmp_path / "two.png"), "--mask", str(tmp_path / "some")]) == 0
+    assert "1 face covered" in capsys.readouterr().err
+    assert main([str(tmp_path / "two.png"), "--mask", str(tmp_path / "all"), "--mask-everyone", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "2 faces covered" in err
+    assert len(json.loads(out)["faces"]) == 1
+    some, everyone = (Image.open(tmp_path / name / "two.png.masked.jpg") for name in ("some", "all"))
+    assert _colour(everyone, (648, 370)) == pytest.approx((252, 234, 43), abs=25)
+    assert _colour(some, (648, 370)) != pytest.approx((252, 234, 43), abs=60)
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["--loud", "x.jpg"], ["x.jpg", "--max-pixels", "many"], ["x.jpg", "--json", "--explain"]]
+    "arguments",
+    [
+        [],
+        ["--loud", "x.jpg"],
+        ["x.jpg", "--max-pixels", "many"],
+        ["x.jpg", "--json", "--explain"],
+        ["x.jpg", "--mask-everyone"],
+    ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--annotate", "annotated"), ("--mask", "masked")])
+def test_a_folder_that_cannot_be_made_or_written_is_named(
+    option: str, name: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(pictures / "astronaut.jpg")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SystemExit) as caught:
+        main([photo, option, str(tmp_path / "file" / "folder")])
+    assert caught.value.code == 2
+    assert f"{option} {tmp_path / 'file' / 'folder'}: Not a directory" in capsys.readouterr().err
+    written = tmp_path / f"astronaut.jpg.{name}.jpg"
+    written.mkdir()
+    assert main([photo, option, str(tmp_path)]) == 1
+    assert f"{written} cannot be written (Is a directory)" in capsys.readouterr().err
 
 
 def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
