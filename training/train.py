@@ -113,6 +113,29 @@ def architecture(config: Config) -> Architecture:
     return Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
 
 
+def widen(before: Network, network: Network) -> dict[str, Tensor]:
+    """Return another network's weights laid out as `network`'s.
+
+    Layers the other lacks keep `network`'s values; where its heads have fewer inputs, the new ones are 0.
+
+    Raises:
+        ValueError: the two differ in more than that; the message names the layer.
+    """
+    wide = {}
+    old = before.state_dict()
+    for name, value in network.state_dict().items():
+        wide[name] = value.clone()
+        if name not in old:
+            continue
+        if old[name].shape[:1] != value.shape[:1] or old[name].shape[2:] != value.shape[2:]:
+            raise ValueError(f"its {name} is {tuple(old[name].shape)}, this recipe's {tuple(value.shape)}")
+        if value.ndim > 1:
+            wide[name].zero_()[:, : old[name].shape[1]] = old[name]
+        else:
+            wide[name].copy_(old[name])
+    return wide
+
+
 def check(network: Network, faces: Faces) -> dict[str, float]:
     """Return PublicTest's accuracies, 0 to 1: the choice between recipes is made on these alone."""
     public = faces[faces.split == SPLITS["PublicTest"]]
@@ -255,19 +278,10 @@ class _Run:
 
     def _begin_with(self, address: str) -> None:
         """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
-        before = self._load("init", address).state_dict()
-        for name, value in self.network.state_dict().items():
-            if (old := before.get(name)) is None:
-                continue
-            if old.shape[:1] != value.shape[:1] or old.shape[2:] != value.shape[2:]:
-                raise DataError(
-                    f"--init {address}: its {name} is {tuple(old.shape)}, this recipe's {tuple(value.shape)}"
-                )
-            if old.ndim > 1:
-                value.zero_()
-                value[:, : old.shape[1]] = old
-            else:
-                value.copy_(old)
+        try:
+            self.network.load_state_dict(widen(self._load("init", address), self.network))
+        except ValueError as error:
+            raise DataError(f"--init {address}: {error}") from error
 
     def _listen(self, address: str, faces: Faces, order: NDArray[np.int64]) -> None:
         """Mix the teacher's answers into the targets; a row without one gets none of the teacher's either."""

@@ -197,6 +197,20 @@ def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path:
         train(faces, replace(config, widths=(8, 8, 16, 24)), tmp_path / "wider")
 
 
+def test_a_blend_lies_between_what_a_run_began_and_ended_with(story: Path, faces: Faces, tmp_path: Path) -> None:
+    begun = checkpoint.load(story / "pixels.safetensors").network.state_dict()
+    train(faces, replace(TINY, epochs=1, init=str(story / "pixels.safetensors")), tmp_path)
+    ended = export([faces], tmp_path, tmp_path / "ended.safetensors").network.state_dict()
+    blended = export([faces], tmp_path, tmp_path / "blended.safetensors", blend=0.25)
+    weight = "stem.0.weight"
+    middle = 0.75 * begun[weight] + 0.25 * ended[weight]
+    assert torch.allclose(blended.network.state_dict()[weight], middle, atol=1e-3)  # half precision
+    assert blended.about["recipe"]["init"] == "pixels.safetensors"
+    train(faces, replace(TINY, epochs=1), tmp_path / "fresh")
+    with pytest.raises(DataError, match="no other weights"):
+        export([faces], tmp_path / "fresh", tmp_path / "fresh.safetensors", blend=0.5)
+
+
 def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None:
     chance = torch.Generator().manual_seed(0)
     right = torch.multinomial(torch.tensor([1.0, 1, 1, 20, 1, 1, 20]), 4000, replacement=True, generator=chance)
