@@ -243,7 +243,7 @@ async def test_a_wrong_emoji_map_is_named_once(examine: Doctor, tmp_path: Path) 
     path.write_text("expressions: {happy: smile}\n")
     assert not await examine(reader_loader(Settings.model_construct(emoji_map=path)), emoji_map=path)
     (line,) = examine.signed("WRONG")
-    assert line.startswith("WRONG    emoji map: map.yaml, line 1: ")
+    assert line.startswith("WRONG    emoji map: map.yaml, line 1, ")
     assert examine.about("model") == ["note not tried, because it needs the emoji map"]
     with pytest.raises(EmojiMapError):
         reader_loader(Settings.model_construct(emoji_map=path))()
