@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Chosen on muxspace's people that training may see, where larger weights made sad faces happy; MODEL_CARD.md has what
+# they bring on people that it may not.
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    # Lips drawn up and apart are a smile, whatever the eyes do: fear and sorrow draw them aside or down.
-    "smile_open": {"happy": 6, "angry": 1 / 3, "disgust": 1 / 3, "fear": 1 / 3, "sad": 1 / 3},
+    # Lips drawn up and apart are a smile, whatever the eyes do: fear draws them aside or down.
+    "smile_open": {"happy": 2, "fear": 1 / 3},
     # The network takes a smile without teeth for neutral.
-    "smile_closed": {"happy": 4},
+    "smile_closed": {"neutral": 1 / 3},
 }
 """Cue -> expression -> by how much a certain cue multiplies its odds; what is not named stays as it is."""
 

@@ -22,7 +22,7 @@ from tests.bot.served import wait_until
 from tests.bot.slack_emulator import Json, Message, NoEmulator, SlackEmulator
 from tests.bot.slack_served import free_port
 
-LARGE, NAME = "😄", "smile"
+LARGE, NAME = "😀", "grinning"
 """The answer to the portrait, and its Slack name."""
 FACELESS = jpeg(Image.linear_gradient("L").resize((640, 480)))
 

@@ -38,7 +38,7 @@ def test_a_cue_that_is_as_likely_as_not_says_nothing_and_a_surer_one_more() -> N
 def test_a_certain_cue_multiplies_the_odds_by_its_weight() -> None:
     scores = {"happy": 0.5, "neutral": 0.5}
     weighed = weigh(scores, {"smile_closed": 1.0})
-    assert weighed["happy"] / weighed["neutral"] == pytest.approx(WEIGHTS["smile_closed"]["happy"])
+    assert weighed["neutral"] / weighed["happy"] == pytest.approx(WEIGHTS["smile_closed"]["neutral"])
 
 
 def test_without_cues_that_speak_the_network_is_alone() -> None:
