@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -143,6 +144,11 @@ def _train(options: argparse.Namespace) -> None:
     values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     train(together([Faces.load(path) for path in options.data]), Config(**values), options.out)
+    if torch.distributed.is_torchelastic_launched():
+        # All is written. Threads of the process group may abort the interpreter's own end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -217,6 +217,7 @@ def _together() -> Iterator[_Crew]:
     distributed.init_process_group("nccl" if cuda else "gloo", timeout=WAIT)
     try:
         yield _Crew(distributed.get_rank(), distributed.get_world_size(), device)
+        distributed.barrier()  # nobody leaves while the first one still measures and saves
     finally:
         distributed.destroy_process_group()
 

