@@ -32,7 +32,7 @@ class Config:
         seed: start of every random sequence.
     """
 
-    epochs: int = 12
+    epochs: int = 9
     batch: int = 128
     side: int = CROP_SIDE
     small_side: int = 48
