@@ -17,7 +17,9 @@ from inference.crops import ANCHORS
 def augment(
     crops: Tensor, shapes: Tensor, order: Tensor, side: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return changed crops and shapes: turned, moved, dressed, lit, blurred, compressed, noisy, partly covered.
+    """Return changed crops and shapes: all turned and moved, half of them dressed, lit, blurred, covered, compressed.
+
+    The other half stays as clear as it was: the network must not forget what an easy picture looks like.
 
     Args:
         crops: (n, s, s) uint8.
@@ -31,14 +33,16 @@ def augment(
     """
     pictures = crops.float()[:, None] / 255
     mirrored = _chosen(pictures, generator, 0.5).flatten()
-    pictures = _wear(pictures, generator)
-    pictures = _move(pictures, mirrored, side, generator)
-    pictures = _light(pictures, generator)
+    clear = _chosen(pictures, generator, 0.5)
+    pictures = torch.where(clear, pictures, _wear(pictures, generator))
+    moved = _move(pictures, mirrored, side, generator)
+    pictures = _light(moved, generator)
     pictures = _soften(pictures, generator)
     pictures = _cover(pictures, generator)
     noise = torch.randn(pictures.shape, generator=generator, device=pictures.device)
     pictures = pictures + noise * _uniform(pictures, generator, 0, 0.42) ** 3
     pictures = _compress(pictures.clamp(0, 1), generator)
+    pictures = torch.where(clear, moved, pictures)
     return pictures.clamp(0, 1)[:, 0] * 255, _reshape(shapes, mirrored, order, generator)
 
 

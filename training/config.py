@@ -15,9 +15,9 @@ class Config:
         epochs: passes over the training rows.
         batch: pictures a step, over all processes.
         side: of the crops in the last epochs, in pixels: what the released network sees.
-        small_side: of the crops before that: FER2013's own size is quicker and nearly as good to learn from
-            (progressive resizing, Howard 2018).
-        small_share: of the epochs with small crops, 0 to 1.
+        small_side: of the crops in the first epochs; they grow from there by 8 pixels at a time, because small ones are
+            quicker and at first as good to learn from (progressive learning, Tan and Le 2021).
+        growth: share of the epochs over which they grow, 0 to 1; 0 for crops of `side` from the beginning.
         rate: peak learning rate of SGD with Nesterov momentum 0.9; a short warm-up, then a cosine to zero.
         decay: weight decay of the convolutions and heads.
         smoothing: label smoothing of the head for FER2013's own labels, 0 to 1.
@@ -35,8 +35,8 @@ class Config:
     epochs: int = 9
     batch: int = 128
     side: int = CROP_SIDE
-    small_side: int = 48
-    small_share: float = 0.0
+    small_side: int = 32
+    growth: float = 0.0
     rate: float = 0.03
     decay: float = 5e-4
     smoothing: float = 0.1

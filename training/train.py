@@ -113,6 +113,13 @@ def architecture(config: Config) -> Architecture:
     return Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
 
 
+def crop_side(config: Config, epoch: int) -> int:
+    """Return the side of the crops in an epoch, counted from 0: equal stretches of every size, the largest to the end."""
+    sides = [*range(config.small_side, config.side, 8), config.side]
+    stretch = config.growth * config.epochs / max(1, len(sides) - 1)
+    return sides[min(len(sides) - 1, int(epoch / stretch))] if stretch else config.side
+
+
 def widen(before: Network, network: Network) -> dict[str, Tensor]:
     """Return another network's weights laid out as `network`'s.
 
@@ -307,7 +314,7 @@ class _Run:
         order = torch.randperm(len(self.crops), generator=torch.Generator().manual_seed(chance)).to(self.device)
         generator = torch.Generator(self.device).manual_seed(chance * 1_009 + self.crew.rank)
         torch.manual_seed(chance * 1_009 + self.crew.rank)
-        side = self.config.small_side if epoch < self.config.small_share * self.config.epochs else self.config.side
+        side = crop_side(self.config, epoch)
         self.learner.train()
         total, steps = 0.0, len(order) // self.size
         bar = tqdm(
