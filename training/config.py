@@ -15,8 +15,8 @@ class Config:
         epochs: passes over the training rows.
         batch: pictures a step, over all processes.
         side: of the crops in the last epochs, in pixels: what the released network sees.
-        small_side: of the crops in the first epochs; they grow from there by 8 pixels at a time, because small ones are
-            quicker and at first as good to learn from (progressive learning, Tan and Le 2021).
+        small_side: of the crops in the first epochs. They grow from there by 16 pixels at a time, because small ones
+            are quicker and at first as good to learn from (progressive learning, Tan and Le 2021).
         growth: share of the epochs over which they grow, 0 to 1; 0 for crops of `side` from the beginning.
         rate: peak learning rate of SGD with Nesterov momentum 0.9; a short warm-up, then a cosine to zero.
         decay: weight decay of the convolutions and heads.

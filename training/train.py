@@ -53,6 +53,8 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
     """
     if min(config.epochs, config.batch) < 1:
         raise DataError("--epochs and --batch must be at least 1")
+    if min(config.side, config.small_side) < 1 or config.side % 16 or config.small_side % 16:
+        raise DataError("--side and --small-side must be multiples of 16: the network halves the crop four times")
     with _together() as crew:
         return _train(faces, config, out, crew)
 
@@ -114,8 +116,8 @@ def architecture(config: Config) -> Architecture:
 
 
 def crop_side(config: Config, epoch: int) -> int:
-    """Return the side of the crops in an epoch, counted from 0: equal stretches of every size, the largest to the end."""
-    sides = [*range(config.small_side, config.side, 8), config.side]
+    """Return the side of the crops in an epoch, from 0: each for an equal stretch, the largest to the end."""
+    sides = [*range(config.small_side, config.side, 16), config.side]
     stretch = config.growth * config.epochs / max(1, len(sides) - 1)
     return sides[min(len(sides) - 1, int(epoch / stretch))] if stretch else config.side
 

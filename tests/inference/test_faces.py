@@ -108,6 +108,17 @@ def test_large_faces_do_not_hide_the_small_ones(finder: FaceFinder, head: Pixels
     assert len(finder.find(photo)) == 8
 
 
+def test_a_face_that_only_a_second_try_finds(finder: FaceFinder, astronaut: Pixels) -> None:
+    head = np.ascontiguousarray(astronaut[27:209, 142:308])
+    # Far out of focus: the first look takes it for nothing.
+    blurred = np.asarray(cv2.GaussianBlur(head, (0, 0), 4.0), np.uint8)
+    assert finder._confirm_all(blurred, finder._look_everywhere(blurred, finder._look_near(blurred))) == ()
+    (sharp,), (face,) = finder.find(head), finder.find(blurred)
+    assert face.landmarks is not None
+    assert face.box == pytest.approx(sharp.box, abs=8)
+    assert face.anchors == pytest.approx(sharp.anchors, abs=8)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (7, 900), (480, 640)])
 def test_no_face_is_an_empty_answer(finder: FaceFinder, shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
