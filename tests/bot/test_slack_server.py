@@ -482,8 +482,9 @@ async def test_messages_are_posted_and_changed(server: SlackServer, client: Asyn
 async def test_messages_to_one_person(server: SlackServer, client: AsyncWebClient) -> None:
     direct = await client.chat_postMessage(channel=ADA, text="hi")
     assert direct["channel"] == server.dm(ADA)
+    server.configure(scopes=[scope for scope in SCOPES if scope != "im:write"])
     assert await error_of(client.conversations_open(users=ADA)) == "missing_scope"
-    server.configure(scopes=[*SCOPES, "im:write"])
+    server.configure(scopes=SCOPES)
     assert (await client.conversations_open(users=[ADA]))["channel"]["id"] == server.dm(ADA)
     await client.chat_postEphemeral(channel=GENERAL, user=ADA, text="psst")
     assert [sent.ephemeral_to for sent in server.sent] == [None, ADA]
