@@ -247,7 +247,7 @@ class SlackServer(World):
         """Let the next calls go wrong; no times means until `heal`.
 
         Args:
-            method: of the Web API; or "upload", "download", "response_url", "socket", "oauth.v2.access", or "*" for all of them.
+            method: of the Web API; or "upload", "download", "response_url", "socket", "oauth.v2.access"; "*" for all.
             error: what to answer; "ratelimited" comes with status 429. A download may be "html" (the sign-in page),
                 "redirect" (to another host), "endless", "length" (shorter than its Content-Length says) or "slow" (half
                 of it, `delay` seconds later the rest). A socket with any error has a URL that is good no more.
@@ -720,8 +720,8 @@ class SlackServer(World):
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         """Take a file's bytes. Whoever knows the address may bring them; a token has no business here."""
         file_id = request.match_info["file"]
-        args = {"file": file_id}
         data = await request.read()
+        args = {"file": file_id, "length": str(len(data))}
         try:
             fault = await self._before("upload", args)
         except ApiError as error:

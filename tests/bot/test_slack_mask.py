@@ -6,11 +6,10 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 from structlog.testing import capture_logs
-from yarl import URL
 
 from bot.answers import Outcome, masks_words
 from bot.jobs import Refused, TryAgain
@@ -18,11 +17,10 @@ from bot.phrases import ENGLISH
 from bot.slack_phrases import ENGLISH as SLACK
 from bot.slack_phrases import GERMAN as SLACK_GERMAN
 from bot.slack_uploads import Picture, Uploads
-from bot.slack_workspaces import OneWorkspace
 from inference import Reading
 from tests.bot.running_bot import DAMAGED, HAPPY, NOBODY, SAD
 from tests.bot.served import wait_until
-from tests.bot.slack_served import SlackBot, StartSlack, words_of
+from tests.bot.slack_served import SlackBot, words_of
 from tests.bot.slack_server import Sent, SlackServer
 from tests.bot.slack_shapes import Json
 from tests.bot.slack_world import BOT_TOKEN, BOT_USER, SCOPES
@@ -147,28 +145,32 @@ def test_a_picture_is_given_once_whatever_happens_on_the_way(slack: SlackBot) ->
         {"method": TAKE, "status": 429},
     ]
     people = [slack.person() for _ in troubles]
+    for ada in people:
+        slack.server.shortcut("read_photo", user=ada)
+    views = [slack.wait_for_view(ada) for ada in people]
+    photos = [b" ".join([HAPPY] * number) for number, _ in enumerate(people, 1)]  # known by their lengths
     slack.server.configure(share_seconds=1.5)
     try:
-        for ada, trouble in zip(people, troubles, strict=True):
-            slack.settle(slack.server.shortcut("read_photo", user=ada))
-            view = slack.wait_for_view(ada)
-            fault = slack.server.fail(**trouble)
-            slack.server.submit_view(view, {"mask": ["faces"]}, [HAPPY])
-            wait_until(lambda: fault.hits == 1)  # noqa: B023
+        for ada, trouble, view, photo in zip(people, troubles, views, photos, strict=True):
+            length = str(len(b"masked:" + photo))
+            of_method = {UPLOAD: {"length": length}, TAKE: {"length": length}, "conversations.open": {"users": ada}}
+            when = of_method.get(trouble["method"], {"channel_id": slack.server.dm(ada)})
+            slack.server.fail(**trouble, when=when)
+            slack.server.submit_view(view, {"mask": ["faces"]}, [photo])
         slack.settle()
         time.sleep(2)
     finally:
         slack.server.configure(share_seconds=0.0)
-    for ada, trouble in zip(people, troubles, strict=True):
-        assert [shown(slack, sent) for sent in slack.said(slack.server.dm(ada))] == [[b"masked:" + HAPPY]], trouble
+    for ada, trouble, photo in zip(people, troubles, photos, strict=True):
+        assert [shown(slack, sent) for sent in slack.said(slack.server.dm(ada))] == [[b"masked:" + photo]], trouble
     assert len(slack.reader.seen) == len(troubles)  # and nothing is read again to show it again
+    assert all(fault.left == 0 for fault in slack.server._faults)
     refused = next(call for call in slack.server.calls_of(COMPLETE) if call.status == 429)
     again = next(call for call in slack.server.calls_of(COMPLETE) if call.args == refused.args and call.status == 200)
     assert again.clock - refused.clock >= 1
 
 
-def test_what_slack_took_before_a_crash_is_not_given_again(start_slack: StartSlack) -> None:
-    slack = start_slack(SlackServer())
+def test_what_slack_took_before_a_crash_is_not_given_again(slack: SlackBot) -> None:
     ada = slack.person()
     channel = slack.channel(members=[ada])
     for share in (True, False):
@@ -177,12 +179,12 @@ def test_what_slack_took_before_a_crash_is_not_given_again(start_slack: StartSla
     wait_for_pictures(slack, slack.server.dm(ada))
     slack.stop()
     with closing(sqlite3.connect(slack.database)) as database:  # nobody lived to note it down
-        database.execute("DELETE FROM operation_outputs")
-        database.execute("UPDATE workflow_status SET status = 'PENDING', output = NULL")
+        of_ada = f"workflow_uuid LIKE 'slack:{ada}:%'"
+        database.execute(f"DELETE FROM operation_outputs WHERE {of_ada}")
+        database.execute(f"UPDATE workflow_status SET status = 'PENDING', output = NULL WHERE {of_ada}")
         database.commit()
-    seen = len(slack.reader.seen)
     slack.start()
-    wait_until(lambda: len(slack.reader.seen) == seen + 2, 20)
+    wait_until(lambda: slack.reader.seen == [HAPPY] * 4, 20)
     wait_until(lambda: slack.idle, 20)
     wait_for_pictures(slack, channel)
     wait_for_pictures(slack, slack.server.dm(ada))
@@ -266,15 +268,15 @@ async def test_the_three_steps_are_slack_s_and_the_token_stays_with_the_web_api(
     with SlackServer() as server:
         uploads = Uploads(server.url)
         uploads.open()
-        workspace = OneWorkspace(BOT_TOKEN, server.url)
+        client = AsyncWebClient(BOT_TOKEN, server.base_url)
         direct = server.dm()
         large = bytes(3 << 20)  # more than fits into one write
         pictures = [Picture("one.jpg", large, "A picture"), Picture("two.jpg", b"picture", "x" * 1000)]
         try:
-            await uploads.show(workspace.client, direct, pictures, "Look & see")
+            await uploads.show(client, direct, pictures, "Look & see")
             server.fail(TAKE, status=429, retry_after=7)
             with pytest.raises(TryAgain) as waits:
-                await uploads.show(workspace.client, direct, [Picture("one.jpg", b"1", "")], "")
+                await uploads.show(client, direct, [Picture("one.jpg", b"1", "")], "")
         finally:
             await uploads.close()
         wait_until(lambda: len(server.sent) == 1)
@@ -285,4 +287,3 @@ async def test_the_three_steps_are_slack_s_and_the_token_stays_with_the_web_api(
         ]
         assert (sent.channel, sent.text, waits.value.after) == (direct, "Look & see", 7)
         assert server.violations == []
-        assert URL(server.url).host == "127.0.0.1"
