@@ -238,10 +238,8 @@ class SlackAnswers:
         """Give the pictures; if that is not where the sender looks, say so in a second part."""
         language = (await self._people.find_or_none(workspace, job.sender)).language
         words = slack_phrases(language)
-        if part:
-            await self._responses.give(
-                job, {"text": words.mask_sent}
-            )  # else Slack's own sign of a new message has to do
+        if part:  # where it can't be said any more, Slack's own sign of a new message has to do
+            await self._responses.give(job, {"text": words.mask_sent})
             return False
         text = answers.masks_words(result.outcomes, phrases(language), self._limit)
         pictures = _pictures(job, result, words)
@@ -302,16 +300,21 @@ class SlackAnswers:
     async def _is_there(
         self, workspace: Workspace, job: SelfieJob, channel: str, is_ours: Callable[[Body], object]
     ) -> bool:
-        """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell."""
+        """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell.
+
+        Raises:
+            TryAgain: Slack is in trouble, or wants us to wait; to answer on a guess could be to answer twice.
+        """
         seen: dict[str, Any] = {"channel": channel, "oldest": str(job.posted - CLOCKS_DIFFER), "limit": LOOKED_THROUGH}
         client = workspace.client
         try:
-            answer = await (
-                client.conversations_replies(ts=job.thread, **seen)
-                if job.thread
-                else client.conversations_history(**seen)
-            )
-        except SlackApiError:
+            with slack_errors():
+                answer = await (
+                    client.conversations_replies(ts=job.thread, **seen)
+                    if job.thread
+                    else client.conversations_history(**seen)
+                )
+        except Refused:
             return False
         return any(map(is_ours, answer["messages"]))
 

@@ -183,6 +183,8 @@ def test_what_slack_took_before_a_crash_is_not_given_again(slack: SlackBot) -> N
         database.execute(f"DELETE FROM operation_outputs WHERE {of_ada}")
         database.execute(f"UPDATE workflow_status SET status = 'PENDING', output = NULL WHERE {of_ada}")
         database.commit()
+    slack.server.fail("conversations.history", "ratelimited")
+    slack.server.fail("conversations.history", "internal_error")
     slack.start()
     wait_until(lambda: slack.reader.seen == [HAPPY] * 4, 20)
     wait_until(lambda: slack.idle, 20)
