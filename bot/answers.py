@@ -150,6 +150,22 @@ def mask_words(outcome: Outcome, phrases: Phrases, limit: str) -> str:
     return "\n".join(_previews([outcome], phrases))
 
 
+def masks_words(outcomes: Sequence[Outcome], phrases: Phrases, limit: str) -> str:
+    """Return what stands beside the masked pictures of a post that come together, often nothing.
+
+    Args:
+        outcomes: of each picture of the post, in order; at least one is masked.
+        phrases: the reader's language.
+        limit: how many bytes a picture may have, for people.
+    """
+    lines = [
+        f"{number}. {_failure(outcome.result, phrases, limit)[1]}"
+        for number, outcome in enumerate(outcomes, 1)
+        if outcome.masked is None
+    ]
+    return "\n".join([*lines, *_previews(outcomes, phrases)])
+
+
 def surest_face(outcomes: Iterable[Outcome]) -> FaceReading | None:
     """Return the face that answers for a whole post: of the pictures' main faces the surest, if there is one."""
     faces = [outcome.result.main for outcome in outcomes if isinstance(outcome.result, Reading)]

@@ -134,6 +134,7 @@ class SelfieJob:
         photos: what was posted; the channel looks for it where the event does not carry it.
         album: more photos of the same post follow one by one, as events of their own.
         everyone: where faces are covered, those too that are too doubtful to read.
+        private: where faces are covered, only the sender is to see that.
     """
 
     platform: str
@@ -149,6 +150,7 @@ class SelfieJob:
     album: bool = False
     settings: str | None = None
     everyone: bool = False
+    private: bool = False
 
     @property
     def id(self) -> str:

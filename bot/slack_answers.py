@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot import answers, slack_blocks
-from bot.answers import Rows
+from bot.answers import Outcome, Rows
 from bot.errors import FileUnavailable, ScopeMissing
 from bot.jobs import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.phrases import phrases
@@ -20,11 +21,12 @@ from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
 from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
 from bot.slack_people import People
-from bot.slack_phrases import slack_phrases
+from bot.slack_phrases import SlackPhrases, slack_phrases
 from bot.slack_responses import Responses
+from bot.slack_uploads import Picture, Uploads
 from bot.slack_workspaces import Workspace, Workspaces
 from bot.store import Store
-from inference import EmojiMap
+from inference import EmojiMap, Reading
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,8 @@ LOOKED_THROUGH = 50
 TOLD_SECONDS = 24 * 3600.0
 # Seconds that our clock may be ahead of Slack's.
 CLOCKS_DIFFER = 60
+# Slack's words for a conversation where we may show no file, because we are not in it.
+NOT_SHOWN = (*NOT_INVITED, "invalid_channel")
 ANOTHER_NAME = ("invalid_name", "too_many_emoji")
 
 
@@ -59,6 +63,7 @@ class SlackAnswers:
         people: tells who somebody is.
         posted: knows the photos of recent posts.
         downloads: fetches files.
+        uploads: shows pictures.
         responses: where the answers to commands may go.
         store: knows who does not want to be read.
         emoji_map: the map that no channel has changed.
@@ -73,6 +78,7 @@ class SlackAnswers:
         people: People,
         posted: PostedPhotos,
         downloads: Downloads,
+        uploads: Uploads,
         responses: Responses,
         store: Store,
         emoji_map: EmojiMap,
@@ -83,6 +89,7 @@ class SlackAnswers:
         self._people = people
         self._posted = posted
         self._downloads = downloads
+        self._uploads = uploads
         self._responses = responses
         self._store = store
         self._emoji_map = emoji_map
@@ -133,8 +140,8 @@ class SlackAnswers:
         """Show nothing: Slack has no "typing" for bots."""
         return nullcontext()
 
-    async def send(self, job: SelfieJob, result: Result, _part: int, *, again: bool) -> bool:
-        """Answer, in one part; see `bot.jobs.Channel`."""
+    async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:
+        """Answer, in one part or, where a picture is given elsewhere, in two; see `bot.jobs.Channel`."""
         workspace = await self._workspace(job)
         results = [outcome.result for outcome in result.outcomes]
         with slack_errors():
@@ -144,6 +151,8 @@ class SlackAnswers:
                     await self._tell_installer(workspace, scope)
                 if job.reply == "reaction":
                     await self._react(workspace, job, result)
+                elif any(outcome.masked for outcome in result.outcomes):
+                    return await self._give_masked(workspace, job, result, part, again=again)
                 else:
                     await self._answer(workspace, job, result, again=again)
             except SlackApiError as error:
@@ -176,10 +185,17 @@ class SlackAnswers:
                 raise
 
     async def _answer(self, workspace: Workspace, job: SelfieJob, result: Result, *, again: bool) -> None:
-        if again and await self._is_answered(workspace, job):
+        mark, channel = _mark(job), _place(job)[1]
+        if again and await self._is_there(
+            workspace, job, channel, lambda post: mark in _values(post, "blocks", "block_id")
+        ):
             return
         language = (await self._people.find_or_none(workspace, job.sender)).language
         words, bot = slack_phrases(language), f"<@{workspace.bot_user}>"
+        shared = words.shared
+        if job.reply == "mask":  # and there is no face
+            job = replace(job, reply="private" if job.private else "message")
+            shared = words.shared_mask
         large = ""
         rows: Rows = ()
         match result.outcomes[0].result if result.outcomes else Unanswerable("no_photo_message"):
@@ -191,13 +207,12 @@ class SlackAnswers:
             case _:
                 messages = answers.answer(result.outcomes, phrases(language), result.model, self._limit)
                 large, text, rows = slack_blocks.of_messages(messages)
-        mark = _mark(job)
-        is_shared = not job.message and job.reply == "message" and not _place(job)[1].startswith(DIRECT)
-        above = words.shared.format(user=f"<@{job.sender}>") if is_shared else ""
+        is_shared = not job.message and job.reply == "message" and not channel.startswith(DIRECT)
+        above = shared.format(user=f"<@{job.sender}>") if is_shared else ""
         try:
             await self._post(workspace, job, slack_blocks.content(large, text, rows, above=above, mark=mark))
         except SlackApiError as error:
-            if error.response.get("error") not in NOT_INVITED or _place(job)[1] == job.sender:
+            if error.response.get("error") not in NOT_INVITED or channel == job.sender:
                 raise
             above = words.not_invited.format(bot=bot) if is_shared else ""
             await self._post_elsewhere(workspace, job, slack_blocks.content(large, text, rows, above=above, mark=mark))
@@ -217,21 +232,91 @@ class SlackAnswers:
         if not await self._responses.give(job, content):
             await workspace.client.chat_postMessage(channel=job.sender, **content)
 
-    async def _is_answered(self, workspace: Workspace, job: SelfieJob) -> bool:
-        """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell."""
+    async def _give_masked(
+        self, workspace: Workspace, job: SelfieJob, result: Result, part: int, *, again: bool
+    ) -> bool:
+        """Give the pictures; if that is not where the sender looks, say so in a second part."""
+        language = (await self._people.find_or_none(workspace, job.sender)).language
+        words = slack_phrases(language)
+        if part:  # where it can't be said any more, Slack's own sign of a new message has to do
+            await self._responses.give(job, {"text": words.mask_sent})
+            return False
+        text = answers.masks_words(result.outcomes, phrases(language), self._limit)
+        pictures = _pictures(job, result, words)
+        try:
+            with slack_errors():
+                return await self._show_masked(workspace, job, pictures, words, text, again=again)
+        except Refused as error:
+            await self._explain_refusal(workspace, job, words, error)
+            return False
+
+    async def _show_masked(
+        self,
+        workspace: Workspace,
+        job: SelfieJob,
+        pictures: Sequence[Picture],
+        words: SlackPhrases,
+        text: str,
+        *,
+        again: bool,
+    ) -> bool:
+        """Show the pictures where they may be seen; return whether the sender looks elsewhere.
+
+        Slack shows a file to a whole conversation, so what one person alone may see goes to direct messages.
+        """
         channel = _place(job)[1]
+        if not (job.private or channel.startswith(DIRECT)):
+            above = words.shared_mask.format(user=f"<@{job.sender}>")
+            try:
+                await self._show(workspace, job, channel, pictures, f"{above}\n{text}".strip(), again=again)
+            except SlackApiError as error:
+                if error.response.get("error") not in NOT_SHOWN:
+                    raise
+                text = f"{words.not_invited.format(bot=f'<@{workspace.bot_user}>')}\n{text}".strip()
+            else:
+                return False
+        direct = (await workspace.client.conversations_open(users=job.sender))["channel"]["id"]
+        await self._show(workspace, job, direct, pictures, text, again=again)
+        return channel not in (direct, job.sender)
+
+    async def _show(
+        self, workspace: Workspace, job: SelfieJob, channel: str, pictures: Sequence[Picture], text: str, *, again: bool
+    ) -> None:
+        names = {picture.name for picture in pictures}
+        if again and await self._is_there(workspace, job, channel, lambda post: names & _values(post, "files", "name")):
+            return
+        await self._uploads.show(workspace.client, channel, pictures, text)
+
+    async def _explain_refusal(self, workspace: Workspace, job: SelfieJob, words: SlackPhrases, error: Refused) -> None:
+        """Tell who asked why there is no picture, and who can change that."""
+        text = words.mask_refused.format(reason=error.reason)
+        if error.reason == "missing_scope" and isinstance(error.__cause__, SlackApiError):
+            scope = error.__cause__.response.get("needed", "")
+            await self._tell_installer(workspace, scope)
+            text = words.missing_scope.format(scope=scope)
+        log.warning("picture_refused", reason=error.reason)
+        await self._post_elsewhere(workspace, job, {"text": text})
+
+    async def _is_there(
+        self, workspace: Workspace, job: SelfieJob, channel: str, is_ours: Callable[[Body], object]
+    ) -> bool:
+        """Tell whether an answer that seemed to fail is there nevertheless; of private ones Slack does not tell.
+
+        Raises:
+            TryAgain: Slack is in trouble, or wants us to wait; to answer on a guess could be to answer twice.
+        """
         seen: dict[str, Any] = {"channel": channel, "oldest": str(job.posted - CLOCKS_DIFFER), "limit": LOOKED_THROUGH}
         client = workspace.client
         try:
-            answer = await (
-                client.conversations_replies(ts=job.thread, **seen)
-                if job.thread
-                else client.conversations_history(**seen)
-            )
-        except SlackApiError:
+            with slack_errors():
+                answer = await (
+                    client.conversations_replies(ts=job.thread, **seen)
+                    if job.thread
+                    else client.conversations_history(**seen)
+                )
+        except Refused:
             return False
-        blocks = [block for post in answer["messages"] for block in post.get("blocks", ())]
-        return any(block.get("block_id") == _mark(job) for block in blocks)
+        return any(map(is_ours, answer["messages"]))
 
     async def _tell_installer(self, workspace: Workspace, scope: str) -> None:
         """Say which permission is missing: to the installer, in the log, and to no channel."""
@@ -307,6 +392,28 @@ def _place(job: SelfieJob) -> tuple[str, str]:
 def _mark(job: SelfieJob) -> str:
     """Return the block id by which an answer is known to be there."""
     return f"answer-{job.event}"
+
+
+def _values(post: Body, parts: str, name: str) -> set[Any]:
+    """Return what the parts of a message, such as its blocks, have under a name."""
+    return {part.get(name) for part in post.get(parts) or ()}
+
+
+def _pictures(job: SelfieJob, result: Result, words: SlackPhrases) -> list[Picture]:
+    """Return the pictures to give; their names are the job's, and say nothing of it."""
+    name = hashlib.sha256(job.id.encode()).hexdigest()[:8]
+    return [
+        Picture(f"face2emoji-{name}-{number}.jpg", outcome.masked, _alt(outcome, words))
+        for number, outcome in enumerate(result.outcomes, 1)
+        if outcome.masked
+    ]
+
+
+def _alt(outcome: Outcome, words: SlackPhrases) -> str:
+    """Return what a picture shows, for who does not see it. An emoji of the workspace's own covers nothing."""
+    faces = outcome.result.faces if isinstance(outcome.result, Reading) else ()
+    shown = [face.emoji.character for face in faces[: answers.MAX_FACES] if not face.emoji.is_custom]
+    return f"{words.mask_alt}: {' '.join(shown)}" if shown else words.mask_alt
 
 
 def _token(workspace: Workspace) -> str:

@@ -6,7 +6,7 @@ tell what it says when a button of it is pressed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.answers import Message, Rows
@@ -19,7 +19,8 @@ MOST_HEADER, MOST_SECTION, MOST_VALUE, MOST_LABEL = 150, 3000, 2000, 75
 
 PHOTO_WINDOW = "photo"
 PHOTO_INPUT, PHOTO_FILES = "photo", "files"
-SHARE_INPUT, SHARE_OPTIONS, SHARE_IN_CHANNEL = "share", "share", "channel"
+SHARE_INPUT, SHARE_IN_CHANNEL = "share", "channel"
+MASK_INPUT, MASK_FACES, MASK_EVERYONE = "mask", "faces", "everyone"
 FILE_TYPES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tiff", "heic", "heif", "avif")
 FEEDBACK = "feedback"
 STOP_READING, RESUME_READING, ERASE = "stop_reading", "resume_reading", "erase"
@@ -101,21 +102,10 @@ def photo_window(phrases: SlackPhrases, channel: str, url: str, *, may_share: bo
             },
         }
     ]
+    masks = {MASK_FACES: phrases.modal_mask, MASK_EVERYONE: phrases.modal_mask_everyone}
+    blocks.append({**_boxes(MASK_INPUT, phrases.modal_masks, masks), "hint": _plain(phrases.modal_mask_hint)})
     if may_share:
-        box = {
-            "type": "checkboxes",
-            "action_id": SHARE_OPTIONS,
-            "options": [{"text": _plain(phrases.modal_share), "value": SHARE_IN_CHANNEL}],
-        }
-        blocks.append(
-            {
-                "type": "input",
-                "block_id": SHARE_INPUT,
-                "optional": True,
-                "label": _plain(phrases.modal_private),
-                "element": box,
-            }
-        )
+        blocks.append(_boxes(SHARE_INPUT, phrases.modal_private, {SHARE_IN_CHANNEL: phrases.modal_share}))
     return {
         "type": "modal",
         "callback_id": PHOTO_WINDOW,
@@ -125,6 +115,19 @@ def photo_window(phrases: SlackPhrases, channel: str, url: str, *, may_share: bo
         "close": _plain(phrases.modal_cancel),
         "blocks": blocks,
     }
+
+
+def _boxes(name: str, label: str, options: Mapping[str, str]) -> Block:
+    """Return boxes to tick, each with its value and the words beside it."""
+    boxes = [{"text": _plain(text), "value": value} for value, text in options.items()]
+    element = {"type": "checkboxes", "action_id": name, "options": boxes}
+    return {"type": "input", "block_id": name, "optional": True, "label": _plain(label), "element": element}
+
+
+def ticked(values: Mapping[str, Any], name: str) -> list[str]:
+    """Return the values of the boxes that are ticked in a window that was sent; none where it has no such boxes."""
+    options = values.get(name, {}).get(name, {}).get("selected_options") or ()
+    return [option["value"] for option in options]
 
 
 def home(phrases: SlackPhrases, settings: Sequence[str], *, is_read: bool) -> Block:

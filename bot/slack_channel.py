@@ -38,6 +38,7 @@ from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
 from bot.slack_responses import Responses
+from bot.slack_uploads import Uploads
 from bot.slack_workspaces import Authorize, ManyWorkspaces, Workspace, Workspaces, installed_in
 from bot.store import Chat, Store
 from inference import EmojiMap
@@ -100,12 +101,14 @@ class SlackChannel:
         self._posted = PostedPhotos(max_bytes)
         self._responses = Responses()
         self._downloads = Downloads(server, max_bytes)
+        self._uploads = Uploads(server)
         self._commands = Commands(workspaces, self._people, jobs, store, emoji_map, service, retention=retention)
         self.answers = SlackAnswers(
             workspaces,
             self._people,
             self._posted,
             self._downloads,
+            self._uploads,
             self._responses,
             store,
             emoji_map,
@@ -151,6 +154,7 @@ class SlackChannel:
             PlatformRefused: Slack does not take the token.
         """
         self._downloads.open()
+        self._uploads.open()
         await self._workspaces.open()
 
     async def listen(self) -> str:
@@ -196,6 +200,7 @@ class SlackChannel:
     async def disconnect(self) -> None:
         """Close the connections; to be called when no job is at work any more."""
         await self._downloads.close()
+        await self._uploads.close()
         await self._workspaces.close()
 
     async def _open_socket(self) -> None:
@@ -389,8 +394,12 @@ class SlackChannel:
             problem = phrases(person.language).unsupported
             await ack(response_action="errors", errors={slack_blocks.PHOTO_INPUT: problem})
             return
-        shared = values.get(slack_blocks.SHARE_INPUT, {}).get(slack_blocks.SHARE_OPTIONS, {}).get("selected_options")
-        await self._submit(ask, ask.job(f"window-{view['id']}", photos, share=bool(shared)))
+        shared = slack_blocks.ticked(values, slack_blocks.SHARE_INPUT)
+        job = ask.job(f"window-{view['id']}", photos, share=bool(shared))
+        if masked := slack_blocks.ticked(values, slack_blocks.MASK_INPUT):
+            everyone = slack_blocks.MASK_EVERYONE in masked
+            job = replace(job, reply="mask", everyone=everyone, private=job.reply == "private")
+        await self._submit(ask, job)
         await ack()
 
     async def _on_action(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ class Ask:
         return self.channel.startswith("D") or not self.channel
 
     def job(self, event: str, photos: Sequence[PhotoRef] = (), *, share: bool = False) -> SelfieJob:
-        """Return the job that answers this; with no photo to answer to, it looks for the channel's last one."""
+        """Return the job that answers this in words; with no photo given, it looks for the channel's last one."""
         return SelfieJob(
             platform=PLATFORM,
             event=event,

@@ -215,7 +215,7 @@ class Downloads:
 
     async def _get(self, url: str, headers: Mapping[str, str] | None) -> tuple[str | None, bytes]:
         """Return where a file has moved to, or its bytes."""
-        if not self._is_allowed(url):
+        if not is_file_host(url, self._server):
             raise FileUnavailable
         assert self._session  # noqa: S101 - opened first
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
@@ -238,17 +238,19 @@ class Downloads:
             raise ScopeMissing("files:read")
         return None, bytes(data)
 
-    def _is_allowed(self, url: str) -> bool:
-        try:
-            asked = URL(url)  # as aiohttp reads it: two parsers could see two hosts
-            origin = asked.origin()
-        except ValueError:
-            return False
-        is_slack = asked.scheme == "https" and asked.port == 443 and (asked.host or "").endswith(HOSTS)
-        return asked.user is None and (is_slack or origin == self._server)
-
     def _too_large(self) -> ImageTooLarge:
         return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes // 1_000_000} MB"))
+
+
+def is_file_host(url: str, server: URL) -> bool:
+    """Tell whether an address is on one of Slack's file hosts, by https, or on the host of the server we talk to."""
+    try:
+        asked = URL(url)  # as aiohttp reads it: two parsers could see two hosts
+        origin = asked.origin()
+    except ValueError:
+        return False
+    is_slack = asked.scheme == "https" and asked.port == 443 and (asked.host or "").endswith(HOSTS)
+    return asked.user is None and (is_slack or origin == server)
 
 
 def seconds_asked(headers: Mapping[str, str]) -> float:

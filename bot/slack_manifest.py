@@ -1,7 +1,7 @@
 """The Slack app as a manifest: what `python -m bot manifest` prints, for "From a manifest" at https://api.slack.com/apps.
 
-Least privilege: a scope stands here because a call or an event of ours needs it. A direct message is opened by posting
-to a person's id, which needs no more than chat:write.
+Least privilege: a scope stands here because a call or an event of ours needs it. Words reach a person by posting to the
+person's id, which needs no more than chat:write; a picture has to be told the id of the direct messages.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ SCOPES: Mapping[str, str] = {
     "commands": "Offer /face2emoji and the two shortcuts.",
     "emoji:read": "Check that a custom emoji exists before it is used.",
     "files:read": "Fetch the photos that are to be read.",
+    "files:write": "Give a picture back with its faces covered by emoji, to who asks for that.",
     "groups:history": "See photos that are posted in private channels with the bot, and find the last one when asked.",
     "groups:read": "Learn when the bot itself is brought into a private channel or taken out of it.",
     "im:history": "See photos and questions in direct messages with the bot.",
+    "im:write": "Find the direct messages with a person, for a picture that nobody else is to see.",
     "mpim:history": "See photos that are posted in group direct messages with the bot.",
     "reactions:write": "React to a photo with its emoji.",
     "users:read": "Tell people from bots, know a person's language, and read one's own profile photo on request.",

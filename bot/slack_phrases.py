@@ -35,8 +35,14 @@ class SlackPhrases:
         photo_needed: the answer to a mention without a photo.
         no_photo_message: the answer to the shortcut on a message without a photo.
         shared: stands above an answer that the whole channel sees; {user} is a mention of who asked.
+        shared_mask: likewise, above a picture with covered faces.
+        mask_alt: says what such a picture shows, for who does not see it; the emoji follow behind a colon.
+        mask_sent: shown where somebody asked for a picture that only they should see.
+        mask_refused: {reason} is Slack's own word for it.
         modal_title: at most 24 characters; likewise `modal_submit` and `modal_cancel`.
-        modal_share: the text beside a checkbox, at most 75 characters.
+        modal_masks: stands above the two checkboxes for covered faces, `modal_mask_hint` below them.
+        modal_mask: the text beside a checkbox, at most 75 characters; likewise `modal_mask_everyone`.
+        modal_share: likewise.
         modal_private: stands above it.
         home_title: at most 150 characters.
         home_stop: a button, at most 75 characters; likewise `home_resume` and `home_erase`.
@@ -79,6 +85,10 @@ class SlackPhrases:
     no_profile_photo: str
     opted_out: str
     shared: str
+    shared_mask: str
+    mask_alt: str
+    mask_sent: str
+    mask_refused: str
     failed: str
 
     modal_title: str
@@ -86,6 +96,10 @@ class SlackPhrases:
     modal_cancel: str
     modal_photo: str
     modal_hint: str
+    modal_masks: str
+    modal_mask: str
+    modal_mask_everyone: str
+    modal_mask_hint: str
     modal_share: str
     modal_private: str
 
@@ -117,7 +131,7 @@ ENGLISH = SlackPhrases(
         "• mentions {bot} in a photo's caption or in its thread\n"
         '• chooses the shortcut "Which emoji is this?" in the menu of a photo\n'
         "• switches me on: then every photo with a face gets one emoji reaction\n\n"
-        "/face2emoji – a window to upload photos\n"
+        "/face2emoji – a window to upload photos; I can also give them back with emoji over the faces\n"
         "/face2emoji me – your profile photo\n"
         "/face2emoji last – the channel's last photo\n"
         "/face2emoji on – react to every photo in this channel; /face2emoji off ends that\n"
@@ -204,18 +218,29 @@ ENGLISH = SlackPhrases(
     no_profile_photo="You have no profile photo of your own yet.",
     opted_out="The person who posted this photo doesn't want to be read.",
     shared="{user} asked me to read a photo.",
+    shared_mask="{user} asked me to cover the faces in a photo.",
+    mask_alt="Photo with emoji over the faces",
+    mask_sent="I sent you the picture in our direct messages, where nobody else sees it.",
+    mask_refused=(
+        "Slack doesn't take the picture from me. Its word for why is {reason}; an admin of this workspace may know "
+        "more."
+    ),
     failed="Something went wrong on my side. Please try again.",
     modal_title="Which emoji is this?",
     modal_submit="Read",
     modal_cancel="Cancel",
     modal_photo="Photos",
     modal_hint="One to ten photos, up to 10 MB each.",
+    modal_masks="Emoji faces",
+    modal_mask="Give the picture back with the faces covered",
+    modal_mask_everyone="Cover faces too that cannot be read",
+    modal_mask_hint="If only you are to see the picture, I send it to you as a direct message.",
     modal_share="Show the answer to everyone in this channel",
     modal_private="Only you will see the answer, unless you tick this.",
     home_title="Hi, I'm Face2Emoji!",
     home_text=(
         "Send me a photo in a direct message, and I answer with the emoji that matches the face. Or type /face2emoji, "
-        "and a window to upload photos opens.\n\n"
+        "and a window to upload photos opens; from there I can also give them back with emoji over the faces.\n\n"
         "In channels I stay quiet until somebody mentions me in a photo's caption or in its thread, chooses the "
         'shortcut "Which emoji is this?", or switches me on with /face2emoji on.\n\n'
         "There is more in /face2emoji help, and /face2emoji privacy says what happens to your photos."
@@ -244,7 +269,8 @@ GERMAN = SlackPhrases(
         "• {bot} in der Bildunterschrift oder im Thread eines Fotos erwähnt\n"
         "• im Menü eines Fotos den Shortcut „Which emoji is this?“ wählt\n"
         "• mich einschaltet: Dann bekommt jedes Foto mit einem Gesicht eine Reaktion mit einem Emoji\n\n"
-        "/face2emoji – ein Fenster zum Hochladen von Fotos\n"
+        "/face2emoji – ein Fenster zum Hochladen von Fotos; ich kann sie auch mit Emojis über den Gesichtern "
+        "zurückgeben\n"
         "/face2emoji me – dein Profilfoto\n"
         "/face2emoji last – das letzte Foto des Channels\n"
         "/face2emoji on – auf jedes Foto in diesem Channel reagieren; /face2emoji off beendet das\n"
@@ -337,18 +363,30 @@ GERMAN = SlackPhrases(
     no_profile_photo="Du hast noch kein eigenes Profilfoto.",
     opted_out="Wer dieses Foto gepostet hat, will nicht gelesen werden.",
     shared="{user} hat mich gebeten, ein Foto zu lesen.",
+    shared_mask="{user} hat mich gebeten, auf einem Foto die Gesichter zu verdecken.",
+    mask_alt="Foto mit Emojis über den Gesichtern",
+    mask_sent="Ich habe dir das Bild als Direktnachricht geschickt, da sieht es sonst niemand.",
+    mask_refused=(
+        "Slack nimmt mir das Bild nicht ab. Als Grund nennt es {reason}; vielleicht weiß ein Admin dieses Workspace "
+        "mehr."
+    ),
     failed="Bei mir ist etwas schiefgegangen. Bitte versuch es noch einmal.",
     modal_title="Welches Emoji ist das?",
     modal_submit="Lesen",
     modal_cancel="Abbrechen",
     modal_photo="Fotos",
     modal_hint="Ein bis zehn Fotos, je bis zu 10 MB.",
+    modal_masks="Emoji-Gesichter",
+    modal_mask="Das Bild mit verdeckten Gesichtern zurückgeben",
+    modal_mask_everyone="Auch Gesichter verdecken, die nicht zu lesen sind",
+    modal_mask_hint="Wenn nur du das Bild sehen sollst, schicke ich es dir als Direktnachricht.",
     modal_share="Die Antwort allen in diesem Channel zeigen",
     modal_private="Nur du siehst die Antwort, außer du kreuzt das hier an.",
     home_title="Hallo, ich bin Face2Emoji!",
     home_text=(
         "Schick mir ein Foto als Direktnachricht, und ich antworte mit dem Emoji, das zum Gesicht passt. Oder tippe "
-        "/face2emoji, und ein Fenster zum Hochladen von Fotos geht auf.\n\n"
+        "/face2emoji, und ein Fenster zum Hochladen von Fotos geht auf; von dort kann ich sie dir auch mit Emojis über "
+        "den Gesichtern zurückgeben.\n\n"
         "In Channels bin ich still, bis mich jemand in der Bildunterschrift oder im Thread eines Fotos erwähnt, den "
         "Shortcut „Which emoji is this?“ wählt oder mich mit /face2emoji on einschaltet.\n\n"
         "Mehr steht in /face2emoji help, und in /face2emoji privacy, was mit deinen Fotos passiert."
@@ -381,7 +419,7 @@ SPANISH = SlackPhrases(
         "• menciona a {bot} en el texto de una foto o en su hilo\n"
         "• elige el atajo «Which emoji is this?» en el menú de una foto\n"
         "• me activa: entonces cada foto con una cara recibe un emoji como reacción\n\n"
-        "/face2emoji – una ventana para subir fotos\n"
+        "/face2emoji – una ventana para subir fotos; también puedo devolverlas con emojis sobre las caras\n"
         "/face2emoji me – tu foto de perfil\n"
         "/face2emoji last – la última foto del canal\n"
         "/face2emoji on – reaccionar a cada foto de este canal; /face2emoji off lo termina\n"
@@ -467,18 +505,30 @@ SPANISH = SlackPhrases(
     no_profile_photo="Todavía no tienes una foto de perfil propia.",
     opted_out="La persona que publicó esta foto no quiere que la lea.",
     shared="{user} me ha pedido que lea una foto.",
+    shared_mask="{user} me ha pedido que tape las caras de una foto.",
+    mask_alt="Foto con emojis sobre las caras",
+    mask_sent="Te he enviado la imagen por mensaje directo, donde no la ve nadie más.",
+    mask_refused=(
+        "Slack no me acepta la imagen. El motivo que da es {reason}; quizá lo sepa un administrador de este espacio de "
+        "trabajo."
+    ),
     failed="Algo ha fallado por mi parte. Inténtalo otra vez, por favor.",
     modal_title="¿Qué emoji es este?",
     modal_submit="Leer",
     modal_cancel="Cancelar",
     modal_photo="Fotos",
     modal_hint="De una a diez fotos, de hasta 10 MB cada una.",
+    modal_masks="Caras de emoji",
+    modal_mask="Devolver la imagen con las caras tapadas",
+    modal_mask_everyone="Tapar también las caras que no se pueden leer",
+    modal_mask_hint="Si solo tú vas a ver la imagen, te la envío por mensaje directo.",
     modal_share="Mostrar la respuesta a todas las personas de este canal",
     modal_private="Solo tú verás la respuesta, salvo que marques esto.",
     home_title="¡Hola, soy Face2Emoji!",
     home_text=(
         "Envíame una foto por mensaje directo y te respondo con el emoji que encaja con la cara. O escribe "
-        "/face2emoji, y se abre una ventana para subir fotos.\n\n"
+        "/face2emoji, y se abre una ventana para subir fotos; desde ahí también puedo devolvértelas con emojis sobre "
+        "las caras.\n\n"
         "En los canales no digo nada hasta que alguien me menciona en el texto de una foto o en su hilo, elige el "
         "atajo «Which emoji is this?» o me activa con /face2emoji on.\n\n"
         "Hay más en /face2emoji help, y en /face2emoji privacy qué pasa con tus fotos."
@@ -509,7 +559,7 @@ KOREAN = SlackPhrases(
         "• 사진 설명이나 사진의 스레드에서 {bot} 봇을 멘션할 때\n"
         "• 사진의 메뉴에서 ‘Which emoji is this?’ 바로가기를 고를 때\n"
         "• 저를 켤 때. 그 뒤로는 얼굴이 나온 사진마다 이모지 하나로 반응해요\n\n"
-        "/face2emoji – 사진을 올리는 창\n"
+        "/face2emoji – 사진을 올리는 창. 얼굴을 이모지로 가린 사진도 돌려드려요\n"
         "/face2emoji me – 내 프로필 사진\n"
         "/face2emoji last – 채널의 마지막 사진\n"
         "/face2emoji on – 이 채널의 모든 사진에 반응하기. 그만하려면 /face2emoji off\n"
@@ -585,18 +635,26 @@ KOREAN = SlackPhrases(
     no_profile_photo="아직 직접 올린 프로필 사진이 없어요.",
     opted_out="이 사진을 올린 분은 제가 읽는 것을 원하지 않아요.",
     shared="{user} 님이 사진을 읽어 달라고 했어요.",
+    shared_mask="{user} 님이 사진 속 얼굴을 가려 달라고 했어요.",
+    mask_alt="얼굴을 이모지로 가린 사진",
+    mask_sent="사진은 다이렉트 메시지로 보내 드렸어요. 거기에서는 다른 사람이 볼 수 없어요.",
+    mask_refused="Slack에서 사진을 받아 주지 않아요. 이유는 {reason}예요. 이 워크스페이스의 관리자에게 물어봐 주세요.",
     failed="제 쪽에서 문제가 생겼어요. 다시 해 주세요.",
     modal_title="어떤 이모지일까요?",
     modal_submit="읽기",
     modal_cancel="취소",
     modal_photo="사진",
     modal_hint="사진 1–10장, 한 장에 10 MB까지.",
+    modal_masks="이모지 얼굴",
+    modal_mask="얼굴을 가린 사진 돌려받기",
+    modal_mask_everyone="읽을 수 없는 얼굴도 가리기",
+    modal_mask_hint="사진을 본인만 보려면 다이렉트 메시지로 보내 드려요.",
     modal_share="이 채널의 모두에게 답 보여 주기",
     modal_private="여기에 표시하지 않으면 답은 본인에게만 보여요.",
     home_title="안녕하세요, Face2Emoji예요!",
     home_text=(
         "다이렉트 메시지로 사진을 보내 주시면 얼굴에 어울리는 이모지로 답해 드려요. /face2emoji 명령만 보내면 사진을 "
-        "올리는 창이 열려요.\n\n"
+        "올리는 창이 열려요. 거기에서 얼굴을 이모지로 가린 사진도 돌려받을 수 있어요.\n\n"
         "채널에서는 누가 사진 설명이나 사진의 스레드에서 저를 멘션하거나, ‘Which emoji is this?’ 바로가기를 고르거나, "
         "/face2emoji on 명령으로 저를 켜기 전까지 조용히 있어요.\n\n"
         "자세한 사용법은 /face2emoji help, 사진이 어떻게 처리되는지는 /face2emoji privacy 명령에 있어요."

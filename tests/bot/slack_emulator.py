@@ -99,6 +99,7 @@ class Message:
         thread: the ts of the message it answers, or None.
         only_for: the one person who sees it, or None for all.
         reactions: names of emoji under it.
+        files: what it shows beside its words.
     """
 
     ts: str
@@ -108,6 +109,7 @@ class Message:
     thread: str | None
     only_for: str | None
     reactions: list[str]
+    files: list[Json]
 
     @property
     def shown(self) -> str:
@@ -295,6 +297,7 @@ class SlackEmulator:
                 thread=each.get("thread_ts"),
                 only_for=each.get("ephemeral_to"),
                 reactions=[reaction["name"] for reaction in each.get("reactions", [])],
+                files=each.get("files") or [],
             )
             for each in found
         ]
@@ -302,6 +305,11 @@ class SlackEmulator:
     def said(self, channel: str) -> list[Message]:
         """What the app wrote in a channel."""
         return [message for message in self.messages(channel) if message.user == self.bot]
+
+    def download(self, file: Json) -> bytes:
+        """The bytes of a file, as the app gets them."""
+        headers = {"Authorization": f"Bearer {self.bot_token}"}
+        return self._http.get(file["url_private"], headers=headers).raise_for_status().content
 
     def reactions(self, channel: str, ts: str) -> list[str]:
         """Names of emoji under a message."""

@@ -49,6 +49,7 @@ from tests.bot.slack_world import (
     Installation,
     Reacted,
     Sent,
+    Upload,
     Viewed,
     Violation,
     World,
@@ -141,10 +142,11 @@ class SlackServer(World):
         self.retries = retries
         self.ack_timeout = ack_timeout
         self.strict_rates = strict_rates
+        self.share_seconds = 0.0
         self.install_team = OTHER_TEAM
         self.denies_install = False
         self._methods: dict[str, Callable[[Installation, Json], Json]] = {
-            name: getattr(self, "_" + re.sub("([A-Z])", r"_\1", name.replace(".", "_")).lower())
+            name: getattr(self, "_" + re.sub("([A-Z])", r"_\1", name.replace(".", "_").replace("URL", "Url")).lower())
             for name in METHODS
             if name not in ("apps.connections.open", "oauth.v2.access")
         }
@@ -183,6 +185,7 @@ class SlackServer(World):
         app = web.Application(client_max_size=64 << 20)
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/link/", self._link)
+        app.router.add_post("/upload/v1/{file}", self._upload)
         app.router.add_get("/files-pri/{path:.*}", self._download)
         app.router.add_get("/files-tmb/{path:.*}", self._download)
         app.router.add_get("/avatars/{user}/{size}.jpg", self._avatar)
@@ -244,7 +247,7 @@ class SlackServer(World):
         """Let the next calls go wrong; no times means until `heal`.
 
         Args:
-            method: of the Web API; or "download", "response_url", "socket", "oauth.v2.access", or "*" for all of them.
+            method: of the Web API; or "upload", "download", "response_url", "socket", "oauth.v2.access"; "*" for all.
             error: what to answer; "ratelimited" comes with status 429. A download may be "html" (the sign-in page),
                 "redirect" (to another host), "endless", "length" (shorter than its Content-Length says) or "slow" (half
                 of it, `delay` seconds later the rest). A socket with any error has a URL that is good no more.
@@ -271,6 +274,7 @@ class SlackServer(World):
         retries: Sequence[float] | None = None,
         ack_timeout: float | None = None,
         strict_rates: bool | None = None,
+        share_seconds: float | None = None,
         install_team: str | None = None,
         denies_install: bool | None = None,
         scopes: Iterable[str] | None = None,
@@ -282,6 +286,7 @@ class SlackServer(World):
             self.retries = self.retries if retries is None else retries
             self.ack_timeout = self.ack_timeout if ack_timeout is None else ack_timeout
             self.strict_rates = self.strict_rates if strict_rates is None else strict_rates
+            self.share_seconds = self.share_seconds if share_seconds is None else share_seconds
             self.install_team = self.install_team if install_team is None else install_team
             self.denies_install = self.denies_install if denies_install is None else denies_install
             if scopes is not None:
@@ -699,6 +704,78 @@ class SlackServer(World):
         if stored.shape["mode"] == "tombstone":
             raise ApiError("file_deleted")
         return {"file": stored.shape, "comments": []}
+
+    def _files_get_upload_url_external(self, installation: Installation, args: Json) -> Json:
+        length, alt_txt = str(args["length"]), args.get("alt_txt", "")
+        if not length.isdecimal() or "snippet_type" in args:
+            self._refuse_arguments("files.getUploadURLExternal", ["no length, or a snippet"], args)
+        if length == "0":
+            raise ApiError("missing_argument")
+        if len(alt_txt) > 1000:
+            raise ApiError("alt_txt_too_large")
+        file_id = self.new_id("F")
+        self._uploads[file_id] = Upload(installation, args["filename"], int(length), alt_txt)
+        return {"upload_url": f"{self.url}/upload/v1/{file_id}", "file_id": file_id}
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        """Take a file's bytes. Whoever knows the address may bring them; a token has no business here."""
+        file_id = request.match_info["file"]
+        data = await request.read()
+        args = {"file": file_id, "length": str(len(data))}
+        try:
+            fault = await self._before("upload", args)
+        except ApiError as error:
+            headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+            return web.Response(status=error.status, headers=headers)
+        except _Cut:
+            return _cut(request)
+        with self.lock:
+            told = f"{request.headers} {request.query_string} {data[:4096]!r}"
+            if "Authorization" in request.headers or any(token in told for token in self.tokens):
+                self._note_problems("upload", ["a token came along"], args)
+            upload = self._uploads.get(file_id)
+            if upload is None or upload.data is not None or len(data) != upload.length:
+                self._note_problems("upload", ["an unknown address, a second time, or another length"], args)
+                return web.Response(status=400)
+            upload.data = data
+        return _cut(request) if fault is not None and fault.cut == "after" else web.Response(text=f"OK - {len(data)}")
+
+    def _files_complete_upload_external(self, installation: Installation, args: Json) -> Json:
+        """Slack answers at once, and shows the file when it has looked at it."""
+        channel_id = args.get("channel_id", "")
+        if not re.fullmatch("[CGDZ][A-Z0-9]{8,}", channel_id) or not isinstance(args["files"], list):
+            self._refuse_arguments("files.completeUploadExternal", ["must match: channel_id"], args)
+        channel = self.channels.get(channel_id)
+        if channel is None or installation.team not in channel.teams:
+            raise ApiError("channel_not_found")
+        if installation.bot_user not in channel.members:
+            raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
+        if channel.is_archived:
+            raise ApiError("posting_to_channel_denied")
+        uploads = [(file["id"], self._uploads.get(file["id"])) for file in args["files"]]
+        files = []
+        for file_id, upload in uploads:
+            # It can be completed once, and not before its bytes are there.
+            if upload is None or upload.installation is not installation or upload.data is None or upload.is_completed:
+                raise ApiError("file_not_found")
+            bot = installation.bot_user
+            files.append(
+                self.file(upload.data, name=upload.name, user=bot, file_id=file_id) | {"alt_txt": upload.alt_txt}
+            )
+            upload.is_completed = True
+        self._soon(self._share(installation, channel, args, files, self.share_seconds))
+        return {"files": [{"id": file["id"], "title": file["name"]} for file in files]}
+
+    async def _share(
+        self, installation: Installation, channel: Channel, args: Json, files: list[Json], seconds: float
+    ) -> None:
+        await asyncio.sleep(seconds)
+        with self.lock:
+            content = {"text": args.get("initial_comment", ""), "blocks": [], "subtype": "file_share", "files": files}
+            message = self._bot_message(installation, content)
+            self._put(channel, message, args.get("thread_ts"))
+            self.sent.append(self._note_sent(channel, message, "files.completeUploadExternal"))
+            self._tell(channel, self.event_shape(channel, message))
 
     # Channels
 

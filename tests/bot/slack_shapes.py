@@ -47,6 +47,10 @@ METHODS = {
     "conversations.open": Method("", "users channel return_im prevent_creation", "im:write", json=True),
     "conversations.replies": Method("channel ts", _PAGE, "*:history"),
     "emoji.list": Method("", "include_categories", "emoji:read"),
+    "files.completeUploadExternal": Method(
+        "files", "channel_id channels thread_ts initial_comment blocks", "files:write", json=True
+    ),
+    "files.getUploadURLExternal": Method("filename length", "alt_txt snippet_type", "files:write", json=True),
     "files.info": Method("file", "count cursor limit page", "files:read"),
     "oauth.v2.access": Method("", "client_id client_secret code redirect_uri grant_type refresh_token"),
     "reactions.add": Method("channel timestamp name", "", "reactions:write", json=True),
@@ -58,7 +62,7 @@ METHODS = {
 
 
 # Arguments that a form carries as JSON, and a JSON body as they are.
-NESTED = {"blocks", "attachments", "view", "metadata"}
+NESTED = {"blocks", "attachments", "files", "view", "metadata"}
 
 
 # What an object of a type has to have, and what it may have.

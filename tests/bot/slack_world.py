@@ -32,8 +32,8 @@ BOT_TOKEN, APP_TOKEN = f"xoxb-1-2-{'test' * 6}", f"xapp-1-{APP}-3-{'test' * 16}"
 SIGNING_SECRET, CLIENT_ID, CLIENT_SECRET = "5ec2e7" * 5 + "00", "1111.2222", "c11e47" * 5 + "00"
 
 SCOPES = words(
-    "app_mentions:read channels:history channels:read chat:write commands emoji:read files:read groups:history "
-    "groups:read im:history mpim:history reactions:write users:read"
+    "app_mentions:read channels:history channels:read chat:write commands emoji:read files:read files:write "
+    "groups:history groups:read im:history im:write mpim:history reactions:write users:read"
 )
 EVENTS = words(
     "app_home_opened app_mention app_uninstalled member_joined_channel message.channels message.groups message.im "
@@ -134,6 +134,18 @@ class StoredFile:
     renditions: dict[str, bytes]
 
 
+@dataclass
+class Upload:
+    """A file on its way from a bot; `data` is there once the bytes were posted, and completed once it can be shared."""
+
+    installation: Installation
+    name: str
+    length: int
+    alt_txt: str
+    data: bytes | None = None
+    is_completed: bool = False
+
+
 @dataclass(kw_only=True)
 class Timed:
     """When something happened: `at` as dates have it, `clock` to measure with, the same in all processes."""
@@ -165,6 +177,7 @@ class Sent(Timed):
     ephemeral_to: str | None
     app: str
     via: str
+    files: list[Json] = field(default_factory=list)
 
 
 @dataclass
@@ -288,6 +301,7 @@ class World:
         self.tokens: dict[str, Installation] = {}
         self.bad_tokens: dict[str, str] = {}
         self.files: dict[str, StoredFile] = {}
+        self._uploads: dict[str, Upload] = {}
         self._paths: dict[str, tuple[StoredFile, str]] = {}
         self._made: dict[bytes, tuple[tuple[int, int], dict[str, tuple[int, int, bytes]]]] = {}
         self._pending: dict[str, None] = {}
@@ -477,6 +491,7 @@ class World:
         thumbs: bytes | bool = True,
         foreign: bool = False,
         size: int | None = None,
+        file_id: str = "",
     ) -> Json:
         """A file to post.
 
@@ -488,7 +503,7 @@ class World:
             size: lets it claim to be larger or smaller than it is.
         """
         with self.lock:
-            team, file_id = self.people[user].team, self.new_id("F")
+            team, file_id = self.people[user].team, file_id or self.new_id("F")
             if mode in ("tombstone", "hidden_by_limit"):
                 shape: Json = {"id": file_id, "mode": mode}
                 self.files[file_id] = StoredFile(shape, {team}, {})
@@ -1063,6 +1078,7 @@ class World:
             ephemeral_to,
             message["app_id"],
             via,
+            message.get("files", []),
         )
 
     def _change(self, channel: Channel, message: Json, content: Json, via: str) -> None:

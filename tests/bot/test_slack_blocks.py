@@ -148,8 +148,9 @@ def test_the_window_is_what_slack_takes(language: SlackPhrases, channel: str) ->
     files, *boxes = [element for _, element in find_elements(view["blocks"])]
     assert (files["type"], files["action_id"], files["max_files"]) == ("file_input", "files", 10)
     assert {"jpg", "heic", "webp"} <= set(files["filetypes"])
-    assert [box["options"][0]["value"] for box in boxes] == (["channel"] if channel else [])
-    assert [block.get("optional", False) for block in view["blocks"]] == ([False, True] if channel else [False])
+    values = [[option["value"] for option in box["options"]] for box in boxes]
+    assert values == [["faces", "everyone"], *([["channel"]] if channel else [])]
+    assert [block.get("optional", False) for block in view["blocks"]] == [False, True, True][: 1 + len(boxes)]
 
 
 def home(language: SlackPhrases, *, is_read: bool) -> dict[str, Any]:

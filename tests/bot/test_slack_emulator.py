@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -74,13 +75,15 @@ class EmulatedBot(RunningBot):
         assert view
         return view
 
-    def submit(self, user: str, photo: bytes, *, share: bool) -> None:
+    def submit(self, user: str, photo: bytes, *, share: bool, mask: bool = False) -> None:
         """Fill the window in, and send it."""
         box = {"text": {"type": "plain_text", "text": ENGLISH.modal_share}, "value": "channel"}
+        faces = {"text": {"type": "plain_text", "text": ENGLISH.modal_mask}, "value": "faces"}
         self.emulator.submit(
             user,
             {
                 "photo": {"files": {"type": "file_input", "files": self.emulator.files(user, photo)}},
+                "mask": {"mask": {"type": "checkboxes", "selected_options": [faces] if mask else []}},
                 "share": {"share": {"type": "checkboxes", "selected_options": [box] if share else []}},
             },
         )
@@ -296,6 +299,24 @@ def test_the_window_s_photo_is_answered_to_all_if_the_asker_wishes(slack: Emulat
     assert answer.only_for is None
     assert LARGE in answer.shown
     assert ENGLISH.shared.format(user=f"<@{ada}>") in answer.shown
+
+
+def test_the_window_gives_the_picture_back_with_the_face_covered(slack: EmulatedBot, portrait: bytes) -> None:
+    ada = slack.emulator.person()
+    channel = slack.channel(ada)
+    slack.window(ada, channel)
+    slack.submit(ada, portrait, share=True, mask=True)
+    slack.window(ada, channel)
+    slack.submit(ada, portrait, share=False, mask=True)
+    to_all, pointer = slack.said(channel, 2)
+    (to_ada,) = slack.said(slack.emulator.direct(ada), 1)
+    assert (to_all.only_for, to_all.shown) == (None, ENGLISH.shared_mask.format(user=f"<@{ada}>"))
+    assert (pointer.only_for, pointer.shown) == (ada, ENGLISH.mask_sent)
+    for message in (to_all, to_ada):
+        (file,) = message.files
+        assert file["alt_txt"] == f"{ENGLISH.mask_alt}: {LARGE}"
+        picture = Image.open(io.BytesIO(slack.emulator.download(file)))
+        assert picture.getpixel((228, 90)) == pytest.approx((252, 234, 43), abs=25)  # the forehead
 
 
 def test_the_channel_s_last_photo_is_read_for_the_asker_alone(slack: EmulatedBot, portrait: bytes) -> None:

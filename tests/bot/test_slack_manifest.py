@@ -46,7 +46,9 @@ SCOPES_OF_CALLS = {
     "chat.postMessage, chat.postEphemeral": "chat:write",
     "slash command, shortcuts": "commands",
     "emoji.list": "emoji:read",
+    "conversations.open": "im:write",
     "files.info, url_private": "files:read",
+    "files.getUploadURLExternal, files.completeUploadExternal": "files:write",
     "reactions.add": "reactions:write",
     "users.info": "users:read",
 }

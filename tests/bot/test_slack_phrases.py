@@ -49,7 +49,8 @@ def test_every_sentence_has_the_same_placeholders_and_literals_as_in_english(lan
     [
         (("help", "not_invited"), ["bot"]),
         (("privacy",), ["hours"]),
-        (("auto_on", "auto_off", "shared"), ["user"]),
+        (("auto_on", "auto_off", "shared", "shared_mask"), ["user"]),
+        (("mask_refused",), ["reason"]),
         (("missing_scope", "installer_scope"), ["scope"]),
         (("unknown_emoji",), ["name"]),
         (("unknown_expression",), ["expressions"]),
@@ -103,7 +104,10 @@ def test_sentences_fit_where_slack_shows_them(language: SlackPhrases) -> None:
         "modal_title": 24,
         "modal_submit": 24,
         "modal_cancel": 24,
+        "modal_mask": 75,
+        "modal_mask_everyone": 75,
         "modal_share": 75,
+        "mask_alt": 900,  # the emoji follow
         "home_title": 150,
         "home_settings": 150,
         "home_stop": 75,

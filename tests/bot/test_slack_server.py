@@ -7,7 +7,7 @@ import io
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import aiohttp
@@ -479,11 +479,42 @@ async def test_messages_are_posted_and_changed(server: SlackServer, client: Asyn
     assert problems == ["thread_ts is no message's", "thread_ts is that of a reply"]
 
 
+async def test_a_file_is_brought_and_shown_once(server: SlackServer, client: AsyncWebClient) -> None:
+    assert await error_of(client.files_getUploadURLExternal(filename="a.jpg", length=0)) == "missing_argument"
+    long = client.files_getUploadURLExternal(filename="a.jpg", length=3, alt_txt="x" * 1001)
+    assert await error_of(long) == "alt_txt_too_large"
+    place = await client.files_getUploadURLExternal(filename="a.jpg", length=3, alt_txt="A picture")
+    files: list[dict[str, str | None]] = [{"id": place["file_id"]}]
+
+    def show(channel: str) -> Coroutine[Any, Any, AsyncSlackResponse]:
+        return client.files_completeUploadExternal(files=files, channel_id=channel, initial_comment="Look")
+
+    assert await error_of(show(GENERAL)) == "file_not_found"  # its bytes are not there
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.post(place["upload_url"], content=b"four")).status_code == 400
+        assert not server.sent
+        await http.post(place["upload_url"], content=b"pic", headers={"Authorization": f"Bearer {BOT_TOKEN}"})
+    assert [violation.problem for violation in server.violations] == [
+        "an unknown address, a second time, or another length",
+        "a token came along",
+    ]
+    assert await error_of(show(ADA)) == "invalid_arguments"
+    assert await error_of(show(RANDOM)) == "not_in_channel"
+    assert await error_of(show(ARCHIVED)) == "posting_to_channel_denied"
+    await show(GENERAL)
+    assert await error_of(show(GENERAL)) == "file_not_found"
+    await until(lambda: len(server.sent) == 1)
+    (sent,) = server.sent
+    assert (sent.text, sent.files[0]["name"], sent.files[0]["alt_txt"]) == ("Look", "a.jpg", "A picture")
+    assert server.files[place["file_id"]].renditions["original"] == b"pic"
+
+
 async def test_messages_to_one_person(server: SlackServer, client: AsyncWebClient) -> None:
     direct = await client.chat_postMessage(channel=ADA, text="hi")
     assert direct["channel"] == server.dm(ADA)
+    server.configure(scopes=[scope for scope in SCOPES if scope != "im:write"])
     assert await error_of(client.conversations_open(users=ADA)) == "missing_scope"
-    server.configure(scopes=[*SCOPES, "im:write"])
+    server.configure(scopes=SCOPES)
     assert (await client.conversations_open(users=[ADA]))["channel"]["id"] == server.dm(ADA)
     await client.chat_postEphemeral(channel=GENERAL, user=ADA, text="psst")
     assert [sent.ephemeral_to for sent in server.sent] == [None, ADA]
