@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.5, help="weight of rare expressions, 0 to 1 (default 0.5)")
+    step.add_argument("--smile", type=float, default=1.0, help="how many times a missed smile weighs (default 1)")
     step.add_argument("--blend", type=float, default=1.0, help="the run's share beside its --init, 0 to 1 (default 1)")
     step.set_defaults(run=_export)
 
@@ -156,7 +157,7 @@ def _export(options: argparse.Namespace) -> None:
     from training.export import export
 
     parts = [Faces.load(path) for path in options.data]
-    finished = export(parts, options.folder, options.out, options.balance, options.blend)
+    finished = export(parts, options.folder, options.out, options.balance, options.blend, options.smile)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx

@@ -21,7 +21,9 @@ from training.metrics import split_figures
 from training.train import CHECKPOINT, architecture, predict, read_state, widen
 
 
-def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5, blend: float = 1.0) -> Checkpoint:
+def export(
+    parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5, blend: float = 1.0, smile: float = 1.0
+) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
     Args:
@@ -31,6 +33,7 @@ def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5, 
         balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
         blend: the run's share in the weights, 0 to 1; the rest is what it began with. Between the two often lies a
             network better than both (Wortsman et al. 2022).
+        smile: how many times a missed smile weighs; see `training.calibrate.fit`.
 
     Raises:
         DataError: there is no run, it was trained on other data, or what it began with is gone.
@@ -54,6 +57,7 @@ def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5, 
         **{name: state[name] for name in ("data", "init", "teacher")},
         "blend": blend,
         "balance": balance,
+        "smile": smile,
     }
     # Half precision first: the figures are those of the very numbers that ship.
     checkpoint.save(out, Checkpoint(network, Calibration(), about))
@@ -61,7 +65,7 @@ def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.5, 
     public = faces[faces.split == SPLITS["PublicTest"]]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
-    calibration = fit(predict(network, public[seven]), torch.from_numpy(winners[seven]), balance)
+    calibration = fit(predict(network, public[seven]), torch.from_numpy(winners[seven]), balance, smile)
     figures = [split_figures(network, calibration, part) for part in parts]
     finished = Checkpoint(network, calibration, {**about, "figures": figures})
     checkpoint.save(out, finished)

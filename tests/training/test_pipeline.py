@@ -14,6 +14,7 @@ import torch
 from inference import checkpoint
 from inference.calibration import Calibration
 from inference.network import Logits
+from inference.reading import EXPRESSIONS
 from training.__main__ import main
 from training.augment import augment, mirror, mirror_order
 from training.calibrate import fit
@@ -233,7 +234,13 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
         ece = calibration_error(scores.max(axis=1), answers == right.numpy())
         return balanced_accuracy(right.numpy(), answers), ece
 
+    def smiles_found(calibration: Calibration) -> float:
+        happy = right == EXPRESSIONS.index("happy")
+        answers = calibration.probabilities(logits).argmax(dim=1)
+        return float((answers[happy] == right[happy]).float().mean())
+
     before, plain, balanced = (figures(one) for one in (Calibration(), fit(logits, right, 0), fit(logits, right, 0.8)))
+    assert smiles_found(fit(logits, right, 0.8, smile=3)) > smiles_found(fit(logits, right, 0.8)) + 0.02
     assert before[1] > 0.08
     assert plain[1] < 0.03
     assert balanced[0] > plain[0] + 0.05
