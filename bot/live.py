@@ -49,17 +49,13 @@ class LiveStreams:
         emoji_map: chooses by the calmed readings.
         metrics: counts the connections.
         limit: how many there may be.
-        idle: seconds without a frame until a connection is closed.
     """
 
-    def __init__(
-        self, service: PhotoService, emoji_map: EmojiMap, metrics: Metrics, *, limit: int, idle: float = IDLE_SECONDS
-    ) -> None:
+    def __init__(self, service: PhotoService, emoji_map: EmojiMap, metrics: Metrics, *, limit: int) -> None:
         self._service = service
         self._map = emoji_map
         self._metrics = metrics
         self._limit = limit
-        self._idle = idle
         self._open: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket, address: str, refusal: BotError | None = None) -> None:
@@ -75,7 +71,7 @@ class LiveStreams:
             if refusal:
                 raise _Ended(FULL, refusal)
             with self._place(address):
-                await _Stream(socket, self._service, self._map, self._idle).run()
+                await _Stream(socket, self._service, self._map).run()
         except _Ended as end:
             log.info("live_ended", code=end.error.code)
             with suppress(WebSocketDisconnect):
@@ -112,12 +108,11 @@ class _Ended(Exception):
 class _Stream:
     """One connection, accepted."""
 
-    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap, idle: float) -> None:
+    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap) -> None:
         self._socket = socket
         self._service = service
         self._map = emoji_map
         self._steady = Steady(emoji_map)
-        self._idle = idle
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._explained: list[str] = []
 
@@ -138,10 +133,10 @@ class _Stream:
         """Keep the newest frame, and no other."""
         while True:
             try:
-                async with asyncio.timeout(self._idle):
+                async with asyncio.timeout(IDLE_SECONDS):
                     message = await self._socket.receive()
             except TimeoutError:
-                raise _Ended(IDLE, LiveRefused(LiveRefused.idle.format(seconds=self._idle))) from None
+                raise _Ended(IDLE, LiveRefused(LiveRefused.idle.format(seconds=IDLE_SECONDS))) from None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message["code"])
             frame = message.get("bytes")

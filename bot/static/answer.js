@@ -24,7 +24,7 @@ const view = {
 /** Why the rule chose, by its words: live, it comes only when the answer changes. @type {Map<string, Explanation>} */
 const explanations = new Map();
 /** What the lists show now: they are made anew only when that changes. */
-const listed = { cues: "", rule: "" };
+const listed = { cues: "?", rule: "" };
 
 /** Words instead of a reading. @param {string} emoji @param {string} headline @param {string} [detail] */
 export function showMessage(emoji, headline, detail = "") {
@@ -34,7 +34,8 @@ export function showMessage(emoji, headline, detail = "") {
   write(view.detail, detail);
   write(view.rule, "");
   showBars({});
-  showCues({}, {});
+  view.cues.replaceChildren();
+  listed.cues = "?";
   view.why.hidden = true;
 }
 
@@ -72,7 +73,7 @@ function showBars(scores) {
 function showCues(cues, speaks) {
   const names = Object.keys(cues);
   const now = names.join();
-  if (listed.cues === now && now) return;
+  if (listed.cues === now) return;
   listed.cues = now;
   const words = names.map((cue) => {
     const gains = speaks[cue] ? `, which speaks for ${speaks[cue].join(" or ")}` : "";
@@ -88,7 +89,7 @@ function showWhy({ rule, emoji }) {
   if (!explanation || (listed.rule === rule && !view.why.open)) return;
   listed.rule = rule;
   const passed = explanation.passed.map(([other, why, objection]) =>
-    make("li", {}, picture(other), make("span", {}, `${why}: `, make("em", {}, objection))),
+    make("li", {}, picture(other), make("span", {}, `${why}: `, make("em", {}, objection.replaceAll("_", " ")))),
   );
   view.passed.replaceChildren(...passed, make("li", { className: "chosen" }, picture(emoji), make("span", {}, `${rule}: chosen`)));
   for (const image of view.passed.querySelectorAll("img")) image.setAttribute("aria-hidden", "true");

@@ -52,7 +52,7 @@ const live = new Live(view.video, {
   noticed: (notice) => {
     view.notice.textContent = notice;
     view.notice.hidden = !notice;
-    if (notice) faces.clear();
+    if (notice && !live.paused) faces.clear(); // where they are now, nobody knows
     if (notice) announce(notice);
   },
   ended: (why) => {
@@ -102,7 +102,7 @@ function showReading(reading) {
     showMessage("🔍", WORDS.noFace, live.on ? WORDS.noFaceLive : WORDS.noFaceHelp);
     return;
   }
-  const several = all.length > 1 ? `. ${all.length} faces found: choose one to see its bars.` : "";
+  const several = all.length > 1 ? `, face ${index + 1} of ${all.length}` : "";
   showFace(all[index], several);
 }
 

@@ -16,7 +16,7 @@ const HALF_HEIGHT = 0.39;
 const RADIUS = 1.5;
 const RAISE = 0.12;
 const DISC_SHARE = 22.5 / 72;
-const RIDE_SIZE = 0.62; // side of an emoji that rides, in widths of the face
+const RIDE_SIZE = 1; // side of an emoji that rides, in widths of the face
 
 /** Where an emoji belongs, in pixels of a picture. @param {Face["box"]} box @param {number} roll @param {boolean} covering */
 export function seat([left, top, right, bottom], roll, covering) {
@@ -24,7 +24,7 @@ export function seat([left, top, right, bottom], roll, covering) {
   const turn = (roll * Math.PI) / 180;
   const half = Math.max(HALF_HEIGHT * Math.hypot(width, height), width / 2, height / 2);
   const side = covering ? (RADIUS * half) / DISC_SHARE : Math.max(RIDE_SIZE * width, 12);
-  const up = covering ? RAISE * half : half + side * 0.3;
+  const up = covering ? RAISE * half : half + side * 0.25;
   return { x: (left + right) / 2 + up * Math.sin(turn), y: (top + bottom) / 2 - up * Math.cos(turn), side };
 }
 
