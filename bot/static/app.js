@@ -260,9 +260,16 @@ async function keepSnapshot() {
     faces: drawn,
     emoji: drawn.length ? reading.emoji : null,
   });
-  pictures.add(kept);
-  if (covered) await kept.cover(true, pictures.visit.signal).catch((error) => announce(words(error)));
-  announce(WORDS.kept);
+  try {
+    // Before anybody sees it: who covers faces wants no picture without.
+    if (covered) await kept.cover(true, pictures.visit.signal);
+    pictures.add(kept);
+    announce(`${kept.name} ${WORDS.kept}`);
+  } catch (error) {
+    view.notice.textContent = words(error);
+    view.notice.hidden = false;
+    announce(words(error));
+  }
 }
 
 // ---- wiring ----

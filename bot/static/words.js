@@ -29,7 +29,7 @@ export const WORDS = {
   resume: "Resume",
   copied: "Copied",
   notCopied: "This browser does not let the page copy. Select the emoji and copy it by hand.",
-  kept: "Snapshot kept below.",
+  kept: "kept below.",
   covering: "Covering the faces",
   covered: "Every face that was found is covered. Look closely before you share the picture.",
   uncovered: "The faces are shown again.",
