@@ -46,18 +46,21 @@ class Rider {
     this.target = { x: 0, y: 0, width: 0, height: 0, roll: 0 };
   }
 
-  /** @param {number} share of the way to the target */
+  /** @param {number} share of the way to the target @returns {boolean} whether it moved by what can be seen */
   move(share) {
     const { place, target } = this;
     if (!place || share >= 1) {
       this.place = { ...target };
-      return;
-    }
-    for (const key of /** @type {(keyof Place)[]} */ (["x", "y", "width", "height"])) {
-      place[key] += (target[key] - place[key]) * share;
+      return true;
     }
     const turn = ((target.roll - place.roll + 540) % 360) - 180; // the short way round
+    let far = Math.abs(turn) / 180;
+    for (const key of /** @type {(keyof Place)[]} */ (["x", "y", "width", "height"])) {
+      far = Math.max(far, Math.abs(target[key] - place[key]));
+      place[key] += (target[key] - place[key]) * share;
+    }
     place.roll += turn * share;
+    return far > 1e-3;
   }
 
   remove() {
@@ -175,8 +178,8 @@ export class Faces {
       this.turning = this.live && this.riders.length ? requestAnimationFrame(step) : 0;
       const share = 1 - Math.exp(-Math.max(0, now - this.then) / SETTLE_MS);
       this.then = now;
-      for (const rider of this.riders) rider.move(share);
-      this.paint();
+      const moved = this.riders.map((rider) => rider.move(share));
+      if (moved.includes(true)) this.paint();
     };
     this.turning = requestAnimationFrame(step);
   }
