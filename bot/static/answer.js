@@ -24,7 +24,7 @@ const view = {
 /** Why the rule chose, by its words: live, it comes only when the answer changes. @type {Map<string, Explanation>} */
 const explanations = new Map();
 /** What the lists show now: they are made anew only when that changes. */
-const listed = { cues: "?", rule: "" };
+const listed = { cues: "?", why: /** @type {Explanation | undefined} */ (undefined) };
 
 /** Words instead of a reading. @param {string} emoji @param {string} headline @param {string} [detail] */
 export function showMessage(emoji, headline, detail = "") {
@@ -86,8 +86,8 @@ function showCues(cues, speaks) {
 function showWhy({ rule, emoji }) {
   const explanation = explanations.get(rule);
   view.why.hidden = !explanation;
-  if (!explanation || (listed.rule === rule && !view.why.open)) return;
-  listed.rule = rule;
+  if (!explanation || listed.why === explanation) return;
+  listed.why = explanation;
   const passed = explanation.passed.map(([other, why, objection]) =>
     make("li", {}, picture(other), make("span", {}, `${why}: `, make("em", {}, objection.replaceAll("_", " ")))),
   );
@@ -103,7 +103,7 @@ async function copy() {
     () => false,
   );
   const copied = done || copyByHand(emoji);
-  view.hint.textContent = copied ? WORDS.copied : "✕";
+  view.hint.textContent = copied ? WORDS.copied : "Not copied";
   view.copy.classList.toggle("copied", copied);
   announce("");
   announce(copied ? WORDS.copied : WORDS.notCopied);

@@ -12,6 +12,7 @@ import { WORDS, percent } from "./words.js";
 /** @typedef {import("./server.js").Reading} Reading */
 
 const ANNOUNCE_MS = 2000; // live must not flood a screen reader
+const NOTICE_MS = 4000; // for which words stay that the next answer would wipe away
 const STRIP = 12; // emoji that the strip keeps
 
 const view = {
@@ -34,7 +35,7 @@ let shown = null;
 /** Which of its faces the answer belongs to; null follows the main face. @type {number | null} */
 let chosen = null;
 /** What was said of the camera last, and when. */
-const said = { emoji: "", at: -Infinity };
+const said = { emoji: "", at: -Infinity, until: 0 };
 let snapshots = 0;
 
 const faces = new Faces(byId("faces"), (index) => {
@@ -50,10 +51,8 @@ const live = new Live(view.video, {
   sized: setSize,
   answered: showLive,
   noticed: (notice) => {
-    view.notice.textContent = notice;
-    view.notice.hidden = !notice;
     if (notice && !live.paused) faces.clear(); // where they are now, nobody knows
-    if (notice) announce(notice);
+    if (notice || performance.now() > said.until) notify(notice);
   },
   ended: (why) => {
     leave();
@@ -61,6 +60,13 @@ const live = new Live(view.video, {
     announce(`${WORDS.failed}. ${why}`);
   },
 });
+
+/** Words over the video; empty: none. @param {string} words */
+function notify(words) {
+  view.notice.textContent = words;
+  view.notice.hidden = !words;
+  if (words) announce(words);
+}
 
 // ---- what is on the stage ----
 
@@ -266,9 +272,8 @@ async function keepSnapshot() {
     pictures.add(kept);
     announce(`${kept.name} ${WORDS.kept}`);
   } catch (error) {
-    view.notice.textContent = words(error);
-    view.notice.hidden = false;
-    announce(words(error));
+    said.until = performance.now() + NOTICE_MS;
+    notify(words(error));
   }
 }
 
