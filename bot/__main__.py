@@ -18,6 +18,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from bot.errors import AddressUnavailable, SettingsError, WorkerMisplaced
+from bot.live import MAX_FRAME_BYTES, LiveStreams
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
@@ -272,19 +273,24 @@ class Bot:
         load: makes one reader; called in each worker's thread.
 
     Raises:
-        DatabaseUnavailable, EmojiMapError: see `Chats`.
+        DatabaseUnavailable: see `Chats`.
+        EmojiMapError: the map is wrong.
     """
 
     def __init__(self, settings: Settings, load: Callable[[], Reader]) -> None:
         metrics = Metrics()
         self._service = photo_service(settings, load, metrics)
         self._chats = chats_of(settings, self._service, metrics)
+        emoji_map = load_emoji_map(settings.emoji_map)
         web = WebChannel(
             self._service,
             metrics,
+            emoji_map,
+            LiveStreams(self._service, emoji_map, metrics, limit=settings.live_limit),
             max_bytes=settings.max_bytes,
             timeout=settings.request_timeout,
             rate_limit=settings.rate_limit,
+            public_url=settings.public_url,
             routes=self._chats.routes() if self._chats else [],
             troubles=self._chats.troubles if self._chats else list,
         )
@@ -298,6 +304,9 @@ class Bot:
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=10,
+                ws="websockets-sansio",
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,  # pictures are compressed already
             )
         )
 

@@ -48,6 +48,24 @@ class RateLimited(BotError):
     retry_after = 1
 
 
+class LiveFull(BotError):
+    """As many live pages are open as the settings allow, in all or from one address."""
+
+    code = "live_full"
+    retry_after = 10
+    sentence = "Too many people are live right now. Wait a little, or read single photos in the meantime."
+    from_address = "Too many live pages are open from your address. Close one of them, or wait until one ends."
+
+
+class LiveRefused(BotError):
+    """Something else than small pictures came in over a live connection, or nothing for too long."""
+
+    code = "live_refused"
+    words = "A live connection takes frames only: the bytes of a small picture, one message each."
+    too_large = "The frames are too large for a live connection. Send at most {pixels} pixels each."
+    idle = "No frame has come for {seconds:.0f} seconds, so the live connection was closed."
+
+
 class WrongContentType(BotError):
     """A form, JSON or text where the bytes of a photo belong."""
 

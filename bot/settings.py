@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=16, ge=1, le=10_000)
     request_timeout: float = Field(default=30, gt=0, le=600)
     rate_limit: int = Field(default=60, ge=0, le=100_000)
+    live_limit: int = Field(default=8, ge=0, le=1000)
 
     max_bytes: int = Field(default=_LIMITS.max_bytes, ge=1)
     max_pixels: int = Field(default=_LIMITS.max_pixels, ge=1)

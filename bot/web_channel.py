@@ -1,25 +1,28 @@
 """The web page and its API: HTTP in front of the photo service.
 
 ``POST /api/read`` takes the bytes of one photo and answers the reading as JSON; ``POST /api/mask`` answers the photo
-with its faces covered. Errors are
+with its faces covered; the WebSocket ``/api/live`` takes frames and answers their readings (`bot.live`). Errors are
 ``{"error": {"code", "message"}}`` everywhere.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from bot.bodies import Bodies, drain
 from bot.errors import (
@@ -33,10 +36,19 @@ from bot.errors import (
     TooSlow,
     WrongContentType,
 )
+from bot.live import LiveStreams
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.rate_limit import RateLimit
-from inference import Face2EmojiError, ImageTooLarge, UnreadableImage, UnsupportedFormat
+from inference import (
+    EmojiMap,
+    Face2EmojiError,
+    ImageTooLarge,
+    UnreadableImage,
+    UnsupportedFormat,
+    emoji_svg,
+    explain,
+)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,6 +83,8 @@ HEADERS = {
 
 _NOT_PHOTOS = ("multipart/", "text/", "application/json")
 _STATIC = Path(__file__).parent / "static"
+_CACHES = {"/": b"no-cache", "/static": b"no-cache", "/emoji": b"public, max-age=31536000, immutable"}
+# The page is asked for anew each time, and answered 304 when unchanged; readings and errors are kept nowhere.
 
 
 class WebChannel:
@@ -79,9 +93,12 @@ class WebChannel:
     Args:
         service: reads the photos.
         metrics: shown at ``/metrics``.
+        emoji_map: the readers' own, for explanations.
+        live: the live connections.
         max_bytes: the most one photo may have.
         timeout: seconds it may take to arrive.
-        rate_limit: photos a second for each address; 0 for no limit.
+        rate_limit: photos, and new live connections, a second for each address; 0 for no limit.
+        public_url: where the world reaches us, if that is known.
         routes: what chat platforms call.
         troubles: says why a chat platform cannot reach us, if so.
     """
@@ -90,17 +107,24 @@ class WebChannel:
         self,
         service: PhotoService,
         metrics: Metrics,
+        emoji_map: EmojiMap,
+        live: LiveStreams,
         *,
         max_bytes: int,
         timeout: float,
         rate_limit: float,
+        public_url: str | None = None,
         routes: Sequence[Route] = (),
         troubles: Callable[[], Sequence[str]] = list,
     ) -> None:
         self._service = service
         self._metrics = metrics
+        self._map = emoji_map
+        self._live = live
         self._bodies = Bodies(max_bytes, timeout)
         self._rate_limit = RateLimit(rate_limit)
+        self._shares = rate_limit > 0
+        self._public_host = urlsplit(public_url or "").netloc
         self._static = StaticFiles(directory=_STATIC)
         self._routes = routes
         self._troubles = troubles
@@ -113,6 +137,8 @@ class WebChannel:
                 Mount("/static", self._static),
                 Route("/api/read", self.read, methods=["POST"]),
                 Route("/api/mask", self.mask, methods=["POST"]),
+                WebSocketRoute("/api/live", self.live),
+                Route("/emoji/{points}.svg", self.emoji),
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
@@ -127,10 +153,15 @@ class WebChannel:
         return await self._static.get_response("index.html", request.scope)
 
     async def read(self, request: Request) -> Response:
-        """Take the bytes of a photo, answer its reading."""
+        """Take the bytes of a photo, answer its reading; ``?explain=1`` adds to each face why it got its emoji."""
 
         async def answer(data: bytes) -> Response:
-            return JSONResponse((await self._service.read(data)).to_json())
+            reading = await self._service.read(data)
+            json = reading.to_json()
+            if request.query_params.get("explain") == "1":
+                for face, shown in zip(reading.faces, json["faces"], strict=True):
+                    shown["explanation"] = explain(self._map, face, len(reading.faces)).to_json()
+            return JSONResponse(json)
 
         return await self._answer(request, answer)
 
@@ -143,6 +174,38 @@ class WebChannel:
             return Response(masked.jpeg, media_type="image/jpeg", headers={"x-faces-covered": str(covered)})
 
         return await self._answer(request, answer)
+
+    async def live(self, socket: WebSocket) -> None:
+        """Take the frames of a camera, answer each with its reading; pages of other sites are refused with 403."""
+        if not self._is_ours(socket):
+            await socket.close()
+            return
+        address = _address(socket)
+        refusal: BotError | None = None
+        if not self._rate_limit.allows(address):
+            refusal = RateLimited()
+        elif not self._service.ready:
+            refusal = NotReady()
+        await self._live.serve(socket, address if self._shares else "", refusal)
+
+    async def emoji(self, request: Request) -> Response:
+        """Serve the drawing of one emoji, named by its code points: ``/emoji/1F600.svg``."""
+        points = request.path_params["points"]
+        if not re.fullmatch(r"[0-9A-F]{2,5}(-[0-9A-F]{2,5}){0,9}", points):
+            return _error(NotFound())
+        try:
+            svg = emoji_svg("".join(chr(int(point, 16)) for point in points.split("-")))
+        except Face2EmojiError:
+            return _error(NotFound())
+        return Response(svg, media_type="image/svg+xml")
+
+    def _is_ours(self, socket: WebSocket) -> bool:
+        """Return False for a page of another site: browsers let any page open a WebSocket, and say which it is.
+
+        Hosts are compared without the scheme: a proxy may have taken TLS off.
+        """
+        origin = socket.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
 
     async def _answer(self, request: Request, answer: Callable[[bytes], Coroutine[Any, Any, Response]]) -> Response:
         try:
@@ -175,11 +238,15 @@ class WebChannel:
         return Response(self._metrics.exposition(), media_type=Metrics.content_type)
 
     def _admit(self, request: Request) -> None:
-        if not self._rate_limit.allows(request.client.host if request.client else ""):
+        if not self._rate_limit.allows(_address(request)):
             raise RateLimited
         if request.headers.get("content-type", "").lower().startswith(_NOT_PHOTOS):
             raise WrongContentType
         self._service.check()
+
+
+def _address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
 
 
 def _paths(app: Starlette) -> set[str]:
@@ -234,8 +301,7 @@ class _Envelope:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._metrics.requests.labels(path, message["status"]).inc()
-                # The page is asked for anew each time, and answered 304 when unchanged; readings are kept nowhere.
-                cache = b"no-cache" if path in ("/", "/static") else b"no-store"
+                cache = _CACHES.get(path, b"no-store") if message["status"] < 400 else b"no-store"
                 message["headers"] = [*message["headers"], *HEADERS.items(), (b"cache-control", cache)]
             await send(message)
 
@@ -243,6 +309,7 @@ class _Envelope:
 
     def _label(self, path: str) -> str:
         """Return a path of ours, or "other": the metrics must not grow with what strangers ask for."""
-        if path.startswith("/static/"):
-            return "/static"
+        for folder in ("/static", "/emoji"):
+            if path.startswith(folder + "/"):
+                return folder
         return path if path in self._paths else "other"

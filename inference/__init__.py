@@ -18,7 +18,9 @@ from inference.photo import PhotoLimits
 from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading, UnreadFace
 
 if TYPE_CHECKING:
+    from inference.drawing import emoji_svg
     from inference.emoji_map import TELEGRAM_REACTIONS, Choice, EmojiMap, load_emoji_map, main_face
+    from inference.explanation import Explanation, explain
     from inference.mask import Masked
     from inference.reader import FaceReader, load_reader
     from inference.steady import Steady
@@ -32,6 +34,7 @@ __all__ = [
     "Emoji",
     "EmojiMap",
     "EmojiMapError",
+    "Explanation",
     "Face2EmojiError",
     "FaceReader",
     "FaceReading",
@@ -45,6 +48,8 @@ __all__ = [
     "UnreadFace",
     "UnreadableImage",
     "UnsupportedFormat",
+    "emoji_svg",
+    "explain",
     "load_emoji_map",
     "load_reader",
     "main_face",
@@ -57,6 +62,14 @@ def __getattr__(name: str) -> Any:
         from inference import emoji_map
 
         return getattr(emoji_map, name)
+    if name == "emoji_svg":
+        from inference.drawing import emoji_svg
+
+        return emoji_svg
+    if name in ("Explanation", "explain"):
+        from inference import explanation
+
+        return getattr(explanation, name)
     if name == "Steady":
         from inference.steady import Steady
 

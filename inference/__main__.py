@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference import CheckpointError, Emoji, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
+from inference.explanation import explain
 from inference.photo import Photo, decode
 from inference.rules import cut
-from inference.witnesses import favoured
 
 if TYPE_CHECKING:
     from inference import EmojiMap, FaceReader
@@ -125,16 +125,17 @@ def _explanation(reading: Reading, emoji_map: EmojiMap) -> str:
     lines = []
     for number, face in enumerate(reading.faces, 1):
         scores = sorted(face.scores.items(), key=lambda score: -score[1])
-        heard = [f"{cue} for {' or '.join(gains)}" for cue in face.cues if (gains := favoured(cue))]
+        explanation = explain(emoji_map, face, len(reading.faces))
+        heard = [f"{cue} for {' or '.join(gains)}" for cue, gains in explanation.speaks.items()]
         lines += [
             f"  face {number} of {len(reading.faces)}: {face.emoji.character}  {face.rule}",
             "    scores  " + ", ".join(f"{name} {cut(score)}" for name, score in scores),
             "    cues    " + (", ".join(f"{cue} {cut(sure)}" for cue, sure in face.cues.items()) or "none"),
             *([f"    speak   {', '.join(heard)}: already in the scores"] if heard else []),
         ]
-        for rule, objection in emoji_map.explain(face, len(reading.faces)):
-            verdict = f"passed over: {objection}" if objection else "chosen"
-            lines.append(f"    {rule.emoji.character}  {rule.why}: {verdict}")
+        for step in explanation.steps:
+            verdict = f"passed over: {step.objection}" if step.objection else "chosen"
+            lines.append(f"    {step.emoji}  {step.why}: {verdict}")
     if len(reading.faces) > 1 and reading.main:
         number = reading.faces.index(reading.main) + 1
         lines.append(f"  the picture: {reading.main.emoji.character}  of face {number} (group: {emoji_map.group})")

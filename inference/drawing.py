@@ -30,7 +30,7 @@ def emoji_picture(emoji: Emoji, side: int) -> Image.Image:
     Raises:
         Face2EmojiError: OpenMoji has no drawing of it.
     """
-    return _rendered(_drawing(emoji), side)
+    return _rendered(_drawing(emoji.character, emoji.name), side)
 
 
 def emoji_cover(emoji: Emoji, side: int, roll: float) -> Image.Image:
@@ -41,7 +41,20 @@ def emoji_cover(emoji: Emoji, side: int, roll: float) -> Image.Image:
     Raises:
         Face2EmojiError: OpenMoji has no drawing of it.
     """
-    return _rendered(_TURNED.format(roll=f"{roll:.2f}", all=_GROUND + _drawing(emoji)), side)
+    return _rendered(_TURNED.format(roll=f"{roll:.2f}", all=_GROUND + _drawing(emoji.character, emoji.name)), side)
+
+
+def emoji_svg(character: str) -> str:
+    """Return OpenMoji's drawing of an emoji as SVG, 72 by 72.
+
+    Args:
+        character: the emoji, with or without U+FE0F.
+
+    Raises:
+        Face2EmojiError: OpenMoji has no drawing of it.
+    """
+    # A size of its own, without which some browsers do not draw it on a canvas.
+    return _drawing(character, character).replace("<svg ", '<svg width="72" height="72" ', 1)
 
 
 def _rendered(svg: str, side: int) -> Image.Image:
@@ -49,13 +62,13 @@ def _rendered(svg: str, side: int) -> Image.Image:
 
 
 @lru_cache(maxsize=256)
-def _drawing(emoji: Emoji) -> str:
-    points = [f"{ord(point):04X}" for point in emoji.character]
+def _drawing(character: str, name: str) -> str:
+    points = [f"{ord(point):04X}" for point in character]
     names = ("-".join(points), "-".join(point for point in points if point != "FE0F"))
-    for name in names:
-        if (path := _drawings() / f"{name}.svg").is_file():
+    for file in names:
+        if (path := _drawings() / f"{file}.svg").is_file():
             return path.read_text("utf-8")
-    raise Face2EmojiError(f"There is no drawing of {emoji.name} ({names[-1]}). Choose another emoji in emoji_map.yaml.")
+    raise Face2EmojiError(f"There is no drawing of {name} ({names[-1]}). Choose another emoji in emoji_map.yaml.")
 
 
 @lru_cache(maxsize=1)

@@ -1,251 +1,74 @@
 // @ts-check
-// The page: a photo or the camera in, boxes, bars and an emoji out. Everything stays in this tab.
+// The page: pictures or the camera in, emoji and why out. Everything stays in this tab.
 
-/**
- * @typedef {{box: [number, number, number, number], expression: string, confidence: number,
- *   scores: Record<string, number>, cues: Record<string, number>, emoji: string, emoji_name: string,
- *   rule: string}} Face
- * @typedef {{width: number, height: number, faces: Face[], emoji: string | null}} Reading
- */
+import { buildAnswer, showFace, showMessage } from "./answer.js";
+import { Faces } from "./faces.js";
+import { Live } from "./live.js";
+import { announce, byId, draw, picture } from "./page.js";
+import { Picture, Pictures } from "./pictures.js";
+import { words } from "./server.js";
+import { WORDS, percent } from "./words.js";
 
-const EXPRESSIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"];
-const FRAME_SIDE = 640; // longest side of a camera frame that is sent
-const FRAME_PAUSE_MS = 40; // at most 25 frames a second: below the server's rate limit, above what eyes follow
-const PATIENCE = 5; // how often a photo is sent again while the server is busy or starting
-const ANNOUNCE_MS = 3000; // a live camera must not flood a screen reader
+/** @typedef {import("./server.js").Reading} Reading */
 
-const WORDS = {
-  reading: "Reading the photo",
-  looking: "Looking for a face",
-  noFace: "No face found",
-  noFaceHelp: "Try a photo where a face is well lit and not too small.",
-  noFaceLive: "Come a little closer, or turn towards the light.",
-  failed: "That did not work",
-  offline: "You seem to be offline. Check your connection and try again.",
-  unreachable: "The server does not answer. Is it still running?",
-  unknown: "The server gave an answer this page does not understand. Reload the page and try again.",
-  refused: "The camera was refused. Allow it in your browser's address bar, then try again, or choose a photo.",
-  noCamera: "No camera was found. Plug one in, or choose a photo.",
-  cameraBusy: "Another program is using the camera. Close it, then try again.",
-  cameraUnknown: "This browser did not open the camera. Try another browser, or choose a photo.",
-  insecure: "Browsers open the camera only on https:// pages or on localhost.",
-  cameraEnded: "The camera gives no picture. Is it covered or switched off?",
-  openCamera: "Use camera",
-  stopCamera: "Stop camera",
-  welcome: "Which emoji are you?",
-  covering: "Covering the faces",
-  covered: "Every face that was found is covered. Look closely before you share the picture.",
-  uncovered: "The faces are shown again.",
-};
-
-/** A failure with a sentence for people; `wait` is in seconds when trying again helps. */
-class Problem extends Error {
-  /** @param {string} message @param {number} [wait] */
-  constructor(message, wait = 0) {
-    super(message);
-    this.wait = wait;
-  }
-}
-
-// ---- small helpers ----
-
-/** @param {string} id @returns {any} */
-const byId = (id) => document.getElementById(id);
-
-/** Never 100%: nobody is that sure. @param {number} share */
-const percent = (share) => `${Math.min(99, Math.round(share * 100))}%`;
-
-/** Wait, but no longer than until the signal aborts. @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
-const pause = (ms, signal) =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-
-/** Wait while the tab cannot be seen. @param {AbortSignal} signal */
-async function visible(signal) {
-  while (document.hidden && !signal.aborted) await pause(500, signal);
-}
-
-// ---- the server ----
-
-/** Send a photo; an answer that is no success is a `Problem`. @param {string} path @param {Blob} photo @param {AbortSignal} signal */
-async function post(path, photo, signal) {
-  const headers = { "content-type": "application/octet-stream" };
-  const response = await fetch(path, { method: "POST", body: photo, headers, signal }).catch((error) => {
-    if (signal.aborted) throw error;
-    throw new Problem(navigator.onLine ? WORDS.unreachable : WORDS.offline);
-  });
-  if (response.ok) return response;
-  const answer = await response.json().catch(() => null);
-  throw new Problem(answer?.error?.message ?? WORDS.unknown, Number(response.headers.get("retry-after")));
-}
-
-/** @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Reading>} */
-async function read(photo, signal) {
-  const answer = await (await post("/api/read", photo, signal)).json().catch(() => null);
-  if (answer) return answer;
-  throw new Problem(WORDS.unknown);
-}
-
-/** Like `read`, but tries again while the server asks for it. @param {Blob} photo @param {AbortSignal} signal */
-async function readPatiently(photo, signal) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await read(photo, signal);
-    } catch (error) {
-      if (!(error instanceof Problem && error.wait) || attempt === PATIENCE) throw error;
-      showMessage("⏳", WORDS.reading, error.message);
-      await pause(error.wait * 1000, signal);
-    }
-  }
-}
-
-// ---- what people see ----
+const ANNOUNCE_MS = 2000; // live must not flood a screen reader
+const NOTICE_MS = 4000; // for which words stay that the next answer would wipe away
+const STRIP = 12; // emoji that the strip keeps
 
 const view = {
   frame: byId("frame"),
   photo: byId("photo"),
   video: byId("video"),
   placeholder: byId("placeholder"),
-  faces: byId("faces"),
-  camera: byId("camera"),
+  notice: byId("notice"),
+  live: byId("live"),
   cover: byId("cover"),
   download: byId("download"),
+  snapshot: byId("snapshot"),
+  strip: byId("strip"),
 };
 
+/** The picture on show; null: the invitation, or live. @type {Picture | null} */
+let selected = null;
 /** The reading on show. @type {Reading | null} */
 let shown = null;
-/** Which of its faces the bars belong to; null follows the main face. @type {number | null} */
+/** Which of its faces the answer belongs to; null follows the main face. @type {number | null} */
 let chosen = null;
-let announcedAt = 0;
+/** What was said of the camera last, and when. */
+const said = { emoji: "", at: -Infinity, until: 0 };
+let snapshots = 0;
 
-/** Tell screen readers, where it is new and not too soon. @param {string} words @param {number} [gap] */
-function announce(words, gap = 0) {
-  const announcer = byId("announcer");
-  if (announcer.textContent === words || performance.now() - announcedAt < gap) return;
-  announcer.textContent = words;
-  announcedAt = performance.now();
+const faces = new Faces(byId("faces"), (index) => {
+  chosen = index;
+  if (shown) showReading(shown);
+});
+const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), leave);
+const live = new Live(view.video, {
+  opened: (mirrored) => {
+    view.frame.classList.toggle("mirrored", mirrored);
+    showStage(view.video);
+  },
+  sized: setSize,
+  answered: showLive,
+  noticed: (notice) => {
+    if (notice && !live.paused) faces.clear(); // where they are now, nobody knows
+    if (notice || performance.now() > said.until) notify(notice);
+  },
+  ended: (why) => {
+    leave();
+    showMessage("🙈", WORDS.failed, why);
+    announce(`${WORDS.failed}. ${why}`);
+  },
+});
+
+/** Words over the video; empty: none. @param {string} words */
+function notify(words) {
+  view.notice.textContent = words;
+  view.notice.hidden = !words;
+  if (words) announce(words);
 }
 
-/** Words instead of a reading. @param {string} emoji @param {string} headline @param {string} [detail] @param {number} [gap] */
-function showMessage(emoji, headline, detail = "", gap = 0) {
-  showFaces([], 1, 1, -1);
-  showAnswer(emoji, headline, detail);
-  showBars({});
-  announce(`${headline}. ${detail}`, gap);
-}
-
-/** @param {any} error */
-function showProblem(error) {
-  if (!(error instanceof Problem)) throw error;
-  shown = null;
-  showMessage("🙈", WORDS.failed, error.message);
-}
-
-/** @param {Reading} reading @param {boolean} live */
-function showReading(reading, live) {
-  shown = reading;
-  const { faces, width, height } = reading;
-  const gap = live ? ANNOUNCE_MS : 0;
-  setSize(width, height);
-  if (!faces.length) {
-    showMessage("🔍", WORDS.noFace, live ? WORDS.noFaceLive : WORDS.noFaceHelp, gap);
-    return;
-  }
-  const selected = chosen !== null && chosen < faces.length ? chosen : mainFace(reading);
-  const face = faces[selected];
-  const sure = `${percent(face.confidence)} sure`;
-  const several = faces.length > 1 ? `. ${faces.length} faces found: choose one to see its bars.` : "";
-  showFaces(faces, width, height, selected);
-  showAnswer(face.emoji, face.expression, sure + several);
-  showBars(face.scores);
-  announce(`${face.emoji_name}: ${face.expression}${live ? "" : `, ${sure}${several}`}`, gap);
-}
-
-/** @param {string} emoji @param {string} headline @param {string} detail */
-function showAnswer(emoji, headline, detail) {
-  byId("emoji").textContent = emoji;
-  byId("headline").textContent = headline;
-  byId("detail").textContent = detail;
-}
-
-/** @param {Record<string, number>} scores */
-function showBars(scores) {
-  const top = Math.max(...Object.values(scores));
-  for (const name of EXPRESSIONS) {
-    const bar = byId(`bar-${name}`);
-    bar.classList.toggle("top", scores[name] === top);
-    bar.querySelector(".bar-fill").style.width = `${(scores[name] ?? 0) * 100}%`;
-    bar.querySelector(".bar-value").textContent = name in scores ? percent(scores[name]) : "–";
-  }
-}
-
-/**
- * One button a face over the photo. Elements are kept between camera frames, so that keyboard focus stays.
- * @param {Face[]} faces @param {number} width @param {number} height @param {number} selected
- */
-function showFaces(faces, width, height, selected) {
-  const buttons = view.faces.children;
-  while (buttons.length > faces.length) view.faces.lastElementChild.remove();
-  while (buttons.length < faces.length) view.faces.append(newFaceButton(buttons.length));
-  faces.forEach((face, index) => {
-    const button = buttons[index];
-    const [left, top, right, bottom] = face.box;
-    button.style.left = `${(left / width) * 100}%`;
-    button.style.top = `${(top / height) * 100}%`;
-    button.style.width = `${((right - left) / width) * 100}%`;
-    button.style.height = `${((bottom - top) / height) * 100}%`;
-    button.firstElementChild.textContent = face.emoji;
-    button.setAttribute("aria-pressed", String(index === selected));
-    const words = `${face.emoji_name}, ${face.expression}, ${percent(face.confidence)} sure`;
-    button.setAttribute("aria-label", `Face ${index + 1} of ${faces.length}: ${words}`);
-  });
-}
-
-/** @param {number} index */
-function newFaceButton(index) {
-  const button = document.createElement("button");
-  const badge = document.createElement("span");
-  button.type = "button";
-  button.className = "face";
-  badge.className = "badge";
-  badge.setAttribute("aria-hidden", "true");
-  button.append(badge);
-  button.addEventListener("click", () => {
-    chosen = index;
-    if (shown) showReading(shown, false);
-  });
-  return button;
-}
-
-/** The face that gave the photo its emoji; of several, the biggest. @param {Reading} reading */
-function mainFace({ faces, emoji }) {
-  /** @param {Face} face */
-  const size = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
-  const givers = faces.filter((face) => face.emoji === emoji);
-  return faces.indexOf((givers.length ? givers : faces).reduce((a, b) => (size(b) > size(a) ? b : a)));
-}
-
-function buildBars() {
-  for (const name of EXPRESSIONS) {
-    const bar = document.createElement("li");
-    bar.id = `bar-${name}`;
-    bar.className = "bar";
-    for (const part of ["bar-name", "bar-track", "bar-value"]) {
-      bar.append(Object.assign(document.createElement("span"), { className: part }));
-    }
-    bar.children[0].textContent = name;
-    bar.children[1].append(Object.assign(document.createElement("span"), { className: "bar-fill" }));
-    byId("bars").append(bar);
-  }
-  showBars({});
-}
+// ---- what is on the stage ----
 
 /** The upright size of what is shown; boxes and layout follow it. @param {number} width @param {number} height */
 function setSize(width, height) {
@@ -254,219 +77,203 @@ function setSize(width, height) {
 }
 
 /** Show the photo, the video or the placeholder; null: the invitation. @param {HTMLElement | null} what */
-function showPicture(what) {
+function showStage(what) {
   byId("invitation").hidden = what !== null;
   view.frame.hidden = what === null;
-  for (const picture of [view.photo, view.video, view.placeholder]) picture.hidden = picture !== what;
+  for (const each of [view.photo, view.video, view.placeholder]) each.hidden = each !== what;
 }
 
-// ---- one thing at a time: beginning the next ends the last ----
-
-let session = new AbortController();
-
-function begin() {
-  session.abort();
-  session = new AbortController();
-  shown = null;
-  chosen = null;
-  offerCover(null);
-  view.frame.classList.remove("mirrored", "reading");
-  view.camera.textContent = WORDS.openCamera;
-  return session.signal;
+/** Set the buttons for pictures, or for live. */
+function showControls() {
+  document.body.classList.toggle("live", live.on);
+  view.live.textContent = live.on ? WORDS.stopLive : WORDS.goLive;
+  view.snapshot.hidden = byId("live-bar").hidden = byId("lately").hidden = !live.on;
+  view.download.hidden = live.on;
+  view.cover.disabled = !live.on && !selected?.reading;
+  view.download.disabled = !selected?.reading;
+  view.snapshot.disabled = !shown;
+  view.cover.setAttribute("aria-pressed", String(live.on ? faces.covering : (selected?.covered ?? false)));
+  view.frame.classList.toggle("covered", !live.on && (selected?.covered ?? false));
+  view.frame.classList.toggle("reading", selected?.words === WORDS.reading);
 }
 
-// ---- photos ----
+/** @param {Reading} reading */
+function showReading(reading) {
+  shown = reading;
+  const { width, height } = reading;
+  const all = reading.faces;
+  const index = chosen !== null && chosen < all.length ? chosen : mainFace(reading);
+  faces.show(all, width, height, index, live.on);
+  if (!all.length) {
+    showMessage("🔍", WORDS.noFace, live.on ? WORDS.noFaceLive : WORDS.noFaceHelp);
+    return;
+  }
+  const several = all.length > 1 ? `, face ${index + 1} of ${all.length}` : "";
+  showFace(all[index], several);
+}
 
-/** Show a photo; where the browser cannot decode it, a neutral ground. @param {Blob} photo @param {AbortSignal} signal */
-async function preview(photo, signal) {
-  URL.revokeObjectURL(view.photo.src);
-  view.photo.src = URL.createObjectURL(photo);
+/** The face that gave the picture its emoji; of several, the biggest and surest. @param {Reading} reading */
+function mainFace({ faces, emoji }) {
+  /** @param {number} index */
+  const weight = (index) => {
+    const { box, confidence, emoji: own } = faces[index];
+    return (own === emoji ? 1e12 : 0) + (box[2] - box[0]) * (box[3] - box[1]) * confidence;
+  };
+  return [...faces.keys()].reduce((a, b) => (weight(b) > weight(a) ? b : a), 0);
+}
+
+/** Nothing on show: the invitation. */
+function leave() {
+  if (live.on) live.stop();
+  selected = shown = chosen = null;
+  faces.cover(false);
+  faces.clear();
+  view.frame.classList.remove("mirrored");
+  pictures.mark(null);
+  showStage(null);
+  showMessage("🙂", WORDS.welcome, WORDS.welcomeHelp);
+  showControls();
+}
+
+// ---- pictures ----
+
+/** Read these, and show the first. @param {Iterable<File> | null | undefined} files */
+function usePictures(files) {
+  const [first] = pictures.read(files ?? []);
+  if (first) select(first);
+}
+
+/** @param {Picture} picture */
+async function select(picture) {
+  leave();
+  selected = picture;
+  pictures.mark(picture);
+  showSelected();
+  await preview(picture);
+}
+
+/** Show the picture itself; where the browser cannot decode it, a neutral ground. @param {Picture} picture */
+async function preview(picture) {
+  const address = picture.address;
+  view.photo.src = address;
   const decoded = await view.photo.decode().then(
     () => true,
     () => false,
   );
-  if (signal.aborted) return;
+  if (picture !== selected || picture.address !== address) return;
   if (decoded) setSize(view.photo.naturalWidth, view.photo.naturalHeight);
+  else if (picture.reading) setSize(picture.reading.width, picture.reading.height);
   else setSize(4, 3);
-  showPicture(decoded ? view.photo : view.placeholder);
+  view.placeholder.classList.toggle("hopeless", picture.failed);
+  showStage(decoded ? view.photo : picture.failed ? null : view.placeholder);
 }
 
-/** @param {Blob | undefined} photo */
-async function usePhoto(photo) {
-  if (!photo) return;
-  const signal = begin();
-  showMessage("⏳", WORDS.reading);
-  view.frame.classList.add("reading");
-  const previewed = preview(photo, signal);
-  try {
-    const reading = await readPatiently(photo, signal);
-    await previewed;
-    if (signal.aborted) return;
-    showReading(reading, false);
-    offerCover(photo);
-  } catch (error) {
-    await previewed;
-    if (signal.aborted) return;
-    if (!view.placeholder.hidden) showPicture(null);
-    showProblem(error);
-  } finally {
-    if (!signal.aborted) view.frame.classList.remove("reading");
+/** What is known of the selected picture. */
+function showSelected() {
+  if (!selected) return;
+  const { reading, words, failed } = selected;
+  if (reading) {
+    if (!view.placeholder.hidden) setSize(reading.width, reading.height);
+    showReading(reading);
+    const main = reading.faces[mainFace(reading)];
+    announce(main ? `${main.emoji_name}: ${main.expression}, ${byId("detail").textContent}` : WORDS.noFace);
+  } else {
+    showMessage(failed ? "🙈" : "⏳", failed ? WORDS.failed : WORDS.reading, words === WORDS.reading ? "" : words);
+    announce(`${failed ? WORDS.failed : WORDS.reading}. ${words}`);
+    if (failed && !view.placeholder.hidden) showStage(null);
   }
+  showControls();
 }
 
-// ---- covered faces ----
-
-/** The photo on show, and how it looks with its faces covered once somebody asked. */
-const cover = { photo: /** @type {Blob | null} */ (null), masked: /** @type {Blob | null} */ (null) };
-
-/** Let the faces of this photo be covered; null: of none. @param {Blob | null} photo */
-function offerCover(photo) {
-  cover.photo = photo;
-  cover.masked = null;
-  view.cover.disabled = photo === null;
-  setCovered(false);
-}
-
-/** @param {boolean} covered */
-function setCovered(covered) {
-  view.cover.setAttribute("aria-pressed", String(covered));
-  view.download.disabled = !covered;
-  view.frame.classList.toggle("covered", covered);
-}
-
+/** Cover the faces, or show them again: live on the screen, in a picture for good. */
 async function toggleCover() {
-  const signal = session.signal;
-  const { photo } = cover;
-  if (!photo || view.frame.classList.contains("reading")) return;
   const covering = view.cover.getAttribute("aria-pressed") === "false";
+  if (live.on) {
+    faces.cover(covering);
+    showControls();
+    return;
+  }
+  const picture = selected;
+  if (!picture || view.frame.classList.contains("reading")) return;
   view.frame.classList.add("reading");
+  if (covering) announce(WORDS.covering);
   try {
-    if (covering && !cover.masked) {
-      announce(WORDS.covering);
-      const masked = await (await post("/api/mask?everyone=1", photo, signal)).blob();
-      if (signal.aborted) return;
-      cover.masked = masked;
-    }
-    await preview(covering && cover.masked ? cover.masked : photo, signal);
-    if (signal.aborted) return;
-    setCovered(covering);
+    await picture.cover(covering, pictures.visit.signal);
+    if (picture !== selected) return;
+    await preview(picture);
     announce(covering ? WORDS.covered : WORDS.uncovered);
   } catch (error) {
-    if (signal.aborted) return;
-    if (!(error instanceof Problem)) throw error;
-    byId("detail").textContent = error.message;
-    announce(error.message);
+    if (picture !== selected) return;
+    byId("detail").textContent = words(error);
+    announce(words(error));
   } finally {
-    if (!signal.aborted) view.frame.classList.remove("reading");
+    if (picture === selected) showControls();
   }
 }
 
-function downloadCovered() {
-  if (!cover.masked) return;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(cover.masked);
-  link.download = "face2emoji.jpg";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the browser may still be saving
-}
+// ---- live ----
 
-// ---- the camera ----
-
-/** The last frame that was read, kept to stand still when the camera stops. @type {Blob | null} */
-let lastFrame = null;
-
-async function openCamera() {
-  if (!navigator.mediaDevices) throw new Problem(WORDS.insecure);
-  try {
-    return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
-  } catch (error) {
-    const name = error instanceof DOMException ? error.name : "";
-    if (name === "NotAllowedError" || name === "SecurityError") throw new Problem(WORDS.refused);
-    if (name === "NotFoundError" || name === "OverconstrainedError") throw new Problem(WORDS.noCamera);
-    if (name === "NotReadableError" || name === "AbortError") throw new Problem(WORDS.cameraBusy);
-    throw new Problem(WORDS.cameraUnknown);
-  }
-}
-
-/** The current frame as a JPEG, at most FRAME_SIDE long. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
-function grab(canvas) {
-  const { videoWidth, videoHeight } = view.video;
-  const scale = Math.min(1, FRAME_SIDE / Math.max(videoWidth, videoHeight));
-  canvas.width = Math.round(videoWidth * scale);
-  canvas.height = Math.round(videoHeight * scale);
-  canvas.getContext("2d")?.drawImage(view.video, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Problem(WORDS.cameraEnded))), "image/jpeg", 0.85),
-  );
-}
-
-/** Send a frame, show its answer, send the next. @param {AbortSignal} signal */
-async function readFrames(signal) {
-  const canvas = document.createElement("canvas");
-  while (!signal.aborted) {
-    await visible(signal);
-    const soonest = pause(FRAME_PAUSE_MS, signal);
-    try {
-      const frame = await grab(canvas);
-      const reading = await read(frame, signal);
-      if (signal.aborted) return;
-      lastFrame = frame;
-      showReading(reading, true);
-    } catch (error) {
-      if (signal.aborted) return;
-      showProblem(error);
-      await pause((error instanceof Problem && error.wait ? error.wait : 1) * 1000, signal);
-    }
-    await soonest;
-  }
-}
-
-async function startCamera() {
-  const signal = begin();
-  lastFrame = null;
+function goLive() {
+  leave();
+  said.emoji = "";
+  view.strip.replaceChildren();
   showMessage("👀", WORDS.looking);
-  view.camera.textContent = WORDS.stopCamera;
-  /** @type {MediaStream | undefined} */
-  let stream;
-  try {
-    stream = await openCamera();
-    if (signal.aborted) return;
-    const [track] = stream.getVideoTracks();
-    track.addEventListener("ended", () => {
-      if (!signal.aborted) stopCamera();
-    });
-    view.video.srcObject = stream;
-    await view.video.play();
-    if (signal.aborted) return;
-    // People know themselves from mirrors; the camera on a phone's back shows others.
-    view.frame.classList.toggle("mirrored", track.getSettings().facingMode !== "environment");
-    setSize(view.video.videoWidth, view.video.videoHeight);
-    showPicture(view.video);
-    await readFrames(signal);
-  } catch (error) {
-    if (signal.aborted) return;
-    begin();
-    showPicture(null);
-    showProblem(error);
-  } finally {
-    for (const track of stream?.getTracks() ?? []) track.stop();
-  }
+  announce(WORDS.looking);
+  live.start();
+  showControls();
 }
 
-/** Stop, and keep the last frame with its answer on show. */
-async function stopCamera() {
+/** @param {Reading} reading */
+function showLive(reading) {
+  const first = !shown;
+  showReading(reading);
+  if (first) showControls();
+  const main = reading.faces[mainFace(reading)];
+  if (main) remember(main.emoji, main.emoji_name);
+  const words = main ? `${main.emoji_name}: ${main.expression}` : WORDS.noFace;
+  const now = performance.now();
+  if ((main?.emoji ?? "none") === said.emoji || now - said.at < ANNOUNCE_MS) return;
+  said.emoji = main?.emoji ?? "none";
+  said.at = now;
+  announce(words);
+}
+
+/** @param {string} emoji @param {string} name */
+function remember(emoji, name) {
+  const last = view.strip.lastElementChild?.firstElementChild;
+  if (last?.dataset.emoji === emoji) return;
+  const item = document.createElement("li");
+  const image = picture(emoji);
+  image.dataset.emoji = emoji;
+  image.title = name;
+  item.append(image);
+  view.strip.append(item);
+  while (view.strip.children.length > STRIP) view.strip.firstElementChild.remove();
+}
+
+/** Keep what is seen now, as a picture with its emoji. */
+async function keepSnapshot() {
   const reading = shown;
-  const mirrored = view.frame.classList.contains("mirrored");
-  const signal = begin();
-  if (reading && lastFrame) {
-    await preview(lastFrame, signal);
-    if (signal.aborted) return;
-    view.frame.classList.toggle("mirrored", mirrored);
-    showReading(reading, false);
-    offerCover(lastFrame);
-  } else {
-    showPicture(null);
-    showMessage("🙂", WORDS.welcome);
+  if (!reading) return;
+  const covered = faces.covering;
+  const { videoWidth: width, videoHeight: height } = view.video;
+  const drawn = faces.drawn(width);
+  const photo = await live.snapshot();
+  if (!photo) return;
+  const kept = new Picture(photo, `Snapshot ${++snapshots}`, {
+    width,
+    height,
+    faces: drawn,
+    emoji: drawn.length ? reading.emoji : null,
+  });
+  try {
+    // Before anybody sees it: who covers faces wants no picture without.
+    if (covered) await kept.cover(true, pictures.visit.signal);
+    pictures.add(kept);
+    announce(`${kept.name} ${WORDS.kept}`);
+  } catch (error) {
+    said.until = performance.now() + NOTICE_MS;
+    notify(words(error));
   }
 }
 
@@ -479,19 +286,21 @@ function dragOver(event) {
 }
 
 function start() {
-  buildBars();
+  buildAnswer();
+  for (const image of document.querySelectorAll("img[data-emoji]")) {
+    if (image instanceof HTMLImageElement) draw(image, image.dataset.emoji ?? "");
+  }
   const file = byId("file");
   byId("choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
-    usePhoto(file.files[0]);
+    usePictures([...file.files]);
     file.value = ""; // the same file may be chosen again
   });
-  view.camera.addEventListener("click", () =>
-    view.camera.textContent === WORDS.stopCamera ? stopCamera() : startCamera(),
-  );
+  view.live.addEventListener("click", () => (live.on ? leave() : goLive()));
   view.cover.addEventListener("click", toggleCover);
-  view.download.addEventListener("click", downloadCovered);
-  document.addEventListener("paste", (event) => usePhoto(event.clipboardData?.files[0]));
+  view.download.addEventListener("click", () => selected?.download());
+  view.snapshot.addEventListener("click", keepSnapshot);
+  document.addEventListener("paste", (event) => usePictures(event.clipboardData?.files));
   document.addEventListener("dragover", dragOver);
   document.addEventListener("dragleave", (event) => {
     if (!event.relatedTarget) document.body.classList.remove("dragging");
@@ -499,8 +308,9 @@ function start() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
-    usePhoto(event.dataTransfer?.files[0]);
+    usePictures(event.dataTransfer?.files);
   });
+  showControls();
 }
 
 start();

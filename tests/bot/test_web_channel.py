@@ -11,7 +11,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.web_channel import HEADERS
-from inference import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference import (
+    Box,
+    FaceReading,
+    ImageTooLarge,
+    PhotoError,
+    Reading,
+    UnreadableImage,
+    UnsupportedFormat,
+    load_emoji_map,
+)
 from tests.bot.served import READING, ObedientReader, Serve, Served, error_of, wait_until
 
 
@@ -345,3 +354,32 @@ def test_the_metrics_count_and_name_nobody(serve: Serve) -> None:
     assert served.metric('face2emoji_http_requests_total{path="other",status="404"}') == 1
     assert served.metric("face2emoji_read_seconds_count") == 2
     assert served.metric("process_resident_memory_bytes") > 1e6
+
+
+def test_an_explanation_comes_when_it_is_asked_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve()
+    chosen = load_emoji_map().choose({"happy": 1.0}, {"smile_open": 0.9})
+    face = FaceReading(Box(0, 0, 2, 2), "happy", 1.0, {"happy": 1.0}, {"smile_open": 0.9}, chosen.emoji, chosen.rule)
+    reading = Reading(4, 3, (face,), face.emoji)
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only: reading)
+    assert served.post().json() == reading.to_json()
+    (shown,) = served.http.post("/api/read?explain=1", content=b"photo").json()["faces"]
+    explanation = shown.pop("explanation")
+    assert shown == face.to_json()
+    assert explanation["speaks"] == {"smile_open": ["happy"]}
+    assert [objection for emoji, why, objection in explanation["passed"] if emoji == "😎"] == ["not seen: eyes_covered"]
+
+
+def test_emoji_are_served_as_drawings(serve: Serve) -> None:
+    served = serve()
+    for points in ("1F600", "2764-FE0F", "1F636-200D-1F32B-FE0F"):
+        drawing = served.http.get(f"/emoji/{points}.svg")
+        assert drawing.headers["content-type"] == "image/svg+xml"
+        assert drawing.headers["cache-control"].endswith("immutable")
+        assert drawing.text.startswith("<svg")
+        assert ' width="72" height="72" ' in drawing.text
+    for points in ("41", "1F600-", "zz", "..%2fsettings", "110000", "D800"):
+        nothing = served.http.get(f"/emoji/{points}.svg")
+        assert error_of(nothing) == (404, "not_found")
+        assert nothing.headers["cache-control"] == "no-store"
+    assert served.metric('face2emoji_http_requests_total{path="/emoji",status="200"}') == 3

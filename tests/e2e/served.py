@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Playwright
 
@@ -31,9 +30,10 @@ def bot_environment(**variables: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_bot() -> Iterator[str]:
+def running_bot(**variables: str) -> Iterator[str]:
     """Yield the address of ``python -m bot`` when it can read photos."""
-    environment = bot_environment(FACE2EMOJI_PORT="0", FACE2EMOJI_WORKERS="1", FACE2EMOJI_LOG_LEVEL="warning")
+    usual = {"FACE2EMOJI_PORT": "0", "FACE2EMOJI_WORKERS": "1", "FACE2EMOJI_LOG_LEVEL": "warning"}
+    environment = bot_environment(**usual | variables)
     command = [sys.executable, "-m", "bot"]
     with subprocess.Popen(command, cwd=NO_DOT_ENV, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -43,7 +43,7 @@ def running_bot() -> Iterator[str]:
             yield "http://" + line.split("http://")[1].split()[0]
         finally:
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
 
 
 def launch(playwright: Playwright, chromium: str, *flags: str) -> Browser:
@@ -61,7 +61,16 @@ def write_video(path: Path) -> tuple[float, float]:
     """
     frame = Image.new("RGB", (1280, 960), (90, 90, 90))
     frame.paste(Image.open(ASTRONAUT).resize((960, 960)))
-    luma, blue, red = (np.asarray(plane) for plane in frame.convert("YCbCr").split())
-    planes = luma.tobytes() + blue[::2, ::2].tobytes() + red[::2, ::2].tobytes()
-    path.write_bytes(b"YUV4MPEG2 W1280 H960 F20:1 Ip C420jpeg\n" + 2 * (b"FRAME\n" + planes))
+    write_film(path, [frame, frame], rate=20)
     return FACE_CENTRE[0] / 512 * 960 / 1280, FACE_CENTRE[1] / 512
+
+
+def write_film(path: Path, frames: Sequence[Image.Image], rate: int) -> None:
+    """Write frames of one even size as YUV4MPEG2, which Chromium's fake camera shows over and over, `rate` a second."""
+    width, height = frames[0].size
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F{rate}:1 Ip C420jpeg\n".encode())
+        for frame in frames:
+            luma, blue, red = frame.convert("YCbCr").split()
+            colours = (plane.resize((width // 2, height // 2)).tobytes() for plane in (blue, red))
+            file.write(b"".join((b"FRAME\n", luma.tobytes(), *colours)))

@@ -10,49 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, Playwright, Request, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.e2e.conftest import Complaints
-from tests.e2e.served import ASTRONAUT, FACE_CENTRE, launch
+from tests.e2e.looks import SMILES, assert_accessible, assert_boxed, assert_smiling, place, yellow
+from tests.e2e.served import ASTRONAUT, FACE_CENTRE
 
-SMILES = tuple("😀😃😄😁😆😂😊🙂")
 MEBIBYTE = 2**20
-
-
-def place(inner: Locator, outer: Locator) -> tuple[float, float, float]:
-    """Centre x, centre y and height of `inner`, as shares of `outer`."""
-    a, b = inner.bounding_box(), outer.bounding_box()
-    assert a
-    assert b
-    return (
-        (a["x"] + a["width"] / 2 - b["x"]) / b["width"],
-        (a["y"] + a["height"] / 2 - b["y"]) / b["height"],
-        a["height"] / b["height"],
-    )
-
-
-def assert_smiling(page: Page) -> None:
-    """The emoji, the words and the seven bars all say happy."""
-    expect(page.locator("#headline")).to_have_text("happy")
-    emoji = page.locator("#emoji").inner_text()
-    assert emoji.startswith(SMILES)
-    expect(page.locator(".face .badge").first).to_have_text(emoji)
-    expect(page.locator(".bar")).to_have_count(7)
-    expect(page.locator(".bar.top .bar-name")).to_have_text("happy")
-    shares = [int(text.removesuffix("%")) for text in page.locator(".bar-value").all_inner_texts()]
-    assert 96 <= sum(shares) <= 104
-    page.wait_for_timeout(400)  # the bars grow
-    widths = [box["width"] for bar in page.locator(".bar-fill").all() if (box := bar.bounding_box())]
-    assert widths.index(max(widths)) == shares.index(max(shares))
-
-
-def assert_boxed(page: Page, picture: str, centre: tuple[float, float], tallest: float) -> None:
-    """One face button lies on the face: `centre` and `tallest` are shares of the picture."""
-    expect(page.locator(".face")).to_have_count(1)
-    x, y, height = place(page.locator(".face"), page.locator(picture))
-    assert abs(x - centre[0]) < 0.08
-    assert abs(y - centre[1]) < 0.08
-    assert tallest / 3 < height < tallest
 
 
 def smile(size: tuple[int, int] = (512, 512), corner: tuple[int, int] = (0, 0)) -> Image.Image:
@@ -138,54 +102,13 @@ def test_drop(page: Page) -> None:
     expect(page.locator("body")).not_to_have_class("dragging")
 
 
-def test_the_live_camera_sends_one_small_frame_at_a_time(page: Page, face_in_video: tuple[float, float]) -> None:
-    in_flight: list[int] = [0]
-    most: list[int] = [0]
-    answered: list[Request] = []
-
-    def sent(request: Request) -> None:
-        if request.method == "POST":
-            in_flight[0] += 1
-            most[0] = max(most[0], in_flight[0])
-
-    def finished(request: Request) -> None:
-        if request.method == "POST":
-            in_flight[0] -= 1
-            answered.append(request)
-
-    page.on("request", sent)
-    page.on("requestfinished", finished)
-    page.get_by_role("button", name="Use camera").click()
-    expect(page.locator("#video")).to_be_visible()
-    assert_smiling(page)
-    # The video is mirrored, as people know themselves, and the box with it.
-    assert_boxed(page, "#video", (1 - face_in_video[0], face_in_video[1]), 0.5)
-    page.wait_for_timeout(1000)
-    assert most == [1]
-    assert len(answered) > 5
-    response = answered[-1].response()
-    assert response
-    frame = response.json()
-    assert (frame["width"], frame["height"]) == (640, 480)
-
-    page.get_by_role("button", name="Stop camera").click()
-    expect(page.locator("#photo")).to_be_visible()
-    expect(page.get_by_role("button", name="Use camera")).to_be_visible()
-    page.wait_for_timeout(200)
-    before = len(answered)
-    page.wait_for_timeout(500)
-    assert len(answered) == before
-    assert_smiling(page)
-    assert page.evaluate("document.getElementById('video').srcObject.getTracks().every(t => t.readyState === 'ended')")
-
-
 def test_everything_works_from_the_keyboard(page: Page) -> None:
     page.on(
         "filechooser", lambda chooser: None
     )  # Playwright begins to catch choosers late: before the reload is in time
     page.reload()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Choose a photo")).to_be_focused()
+    expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     two = smile((1024, 512))
@@ -193,7 +116,8 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
     chooser.value.set_files({"name": "two.png", "mimeType": "image/png", "buffer": encoded(two, "PNG")})
     faces = page.locator(".face")
     expect(faces).to_have_count(2)
-    expect(page.locator("#detail")).to_contain_text("2 faces found")
+    expect(page.locator("#detail")).to_contain_text("of 2")
+    expect(page.locator(".card-faces img")).to_have_count(2)
     left, right = (place(face, page.locator("#photo"))[0] for face in faces.all())
     assert left < 0.5 < right
     page.locator("#choose").focus()
@@ -205,12 +129,13 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
         page.keyboard.press("Enter")
         expect(faces.nth(index)).to_have_attribute("aria-pressed", "true")
         expect(faces.nth(1 - index)).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#detail")).to_contain_text(f"face {index + 1} of 2")
     assert_smiling(page)
 
 
 def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page, tmp_path: Path) -> None:
     cover = page.get_by_role("button", name="Cover faces")
-    download = page.get_by_role("button", name="Download the photo with covered faces")
+    download = page.get_by_role("button", name="Download the picture with its emoji")
     expect(cover).to_be_disabled()
     expect(download).to_be_disabled()
     page.set_input_files("#file", ASTRONAUT)
@@ -221,20 +146,25 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     expect(cover).to_have_attribute("aria-pressed", "true")
     expect(cover).to_be_focused()
     expect(page.locator("#announcer")).to_contain_text("covered")
-    expect(page.locator(".badge")).to_be_hidden()
+    expect(page.locator(".rider")).to_be_hidden()
     assert [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))] == before
     page.keyboard.press("Tab")
     expect(download).to_be_focused()
     with page.expect_download() as saved:
         page.keyboard.press("Enter")
-    assert saved.value.suggested_filename == "face2emoji.jpg"
+    assert saved.value.suggested_filename == "astronaut.face2emoji.jpg"
     saved.value.save_as(tmp_path / "saved.jpg")
     red, green, blue = Image.open(tmp_path / "saved.jpg").getpixel((228, 90))  # type: ignore[misc]  # three bands
     assert (red, green, blue) == pytest.approx((252, 234, 43), abs=25)  # the forehead
     cover.click()
     expect(cover).to_have_attribute("aria-pressed", "false")
-    expect(download).to_be_disabled()
-    expect(page.locator(".badge")).to_be_visible()
+    expect(page.locator(".rider")).to_be_visible()
+    with page.expect_download() as saved:
+        download.click()
+    saved.value.save_as(tmp_path / "riding.jpg")
+    riding = Image.open(tmp_path / "riding.jpg").convert("RGB")
+    assert yellow(riding.getpixel((228, 48)))  # the emoji rides on the hair ...
+    assert not yellow(riding.getpixel((228, 125)))  # ... and the face is free
 
 
 def test_a_photo_whose_faces_cannot_be_covered_says_why(page: Page, complaints: Complaints) -> None:
@@ -254,6 +184,7 @@ def test_no_face_is_an_answer(page: Page) -> None:
     expect(page.locator("#announcer")).to_contain_text("No face found")
     expect(page.locator("#photo")).to_be_visible()
     expect(page.locator(".face")).to_have_count(0)
+    assert_accessible(page)
 
 
 def test_what_is_no_photo_gets_the_servers_sentence(page: Page, complaints: Complaints) -> None:
@@ -285,7 +216,7 @@ def test_a_busy_server_is_asked_again(page: Page, complaints: Complaints) -> Non
         else:
             route.continue_()
 
-    page.route("**/api/read", busy_once)
+    page.route("**/api/read*", busy_once)
     upload(page, ASTRONAUT.read_bytes())
     expect(page.locator("#detail")).to_have_text("Many photos are being read.")
     assert_smiling(page)
@@ -312,13 +243,57 @@ def test_offline_is_said_in_words(page: Page, complaints: Complaints) -> None:
     expect(page.locator("#detail")).to_contain_text("offline")
 
 
-def test_a_refused_camera_is_said_in_words(playwright: Playwright, chromium: str, address: str) -> None:
-    with launch(playwright, chromium, "--use-fake-ui-for-media-stream=deny") as browser:
-        page = browser.new_page()
-        page.goto(address)
-        page.get_by_role("button", name="Use camera").click()
-        expect(page.locator("#detail")).to_contain_text("The camera was refused")
-        expect(page.get_by_role("button", name="Use camera")).to_be_visible()
+def test_several_pictures_have_a_card_each_in_order(page: Page, complaints: Complaints, tmp_path: Path) -> None:
+    complaints.expected = ("Failed to load resource: the server responded with a status of 415",)
+    two = smile((1024, 512))
+    two.paste(Image.open(ASTRONAUT), (512, 0))
+    green = Image.new("RGB", (300, 200), (120, 140, 90))
+    files: list[FilePayload] = [
+        {"name": "one.jpg", "mimeType": "", "buffer": ASTRONAUT.read_bytes()},
+        {"name": "words.txt", "mimeType": "", "buffer": b"These are words, not pixels. " * 100},
+        {"name": "two.png", "mimeType": "", "buffer": encoded(two, "PNG")},
+        {"name": "green.png", "mimeType": "", "buffer": encoded(green, "PNG")},
+    ]
+    page.set_input_files("#file", files)
+    cards = page.locator(".card")
+    expect(cards.nth(3)).to_contain_text("No face found")
+    expect(cards.nth(2)).to_contain_text("2 faces")
+    expect(cards.locator(".card-name")).to_have_text(["one.jpg", "words.txt", "two.png", "green.png"])
+    assert_smiling(page)  # the first is on show
+    expect(cards.nth(0).locator("button").first).to_have_attribute("aria-current", "true")
+    cards.nth(1).locator("button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#headline")).to_have_text("That did not work")
+    expect(page.locator("#detail")).to_contain_text("not a photo")
+    cards.nth(2).locator("button").first.click()
+    expect(page.locator(".face")).to_have_count(2)
+    expect(cards.nth(2).locator(".card-faces img")).to_have_count(2)
+    assert_accessible(page)
+    with page.expect_download() as saved:
+        cards.nth(2).get_by_role("button", name="Download two.png").click()
+    saved.value.save_as(tmp_path / "two.jpg")
+    assert Image.open(BytesIO((tmp_path / "two.jpg").read_bytes())).size == (1024, 512)
+    page.get_by_role("button", name="Clear").click()
+    expect(cards).to_have_count(0)
+    expect(page.locator("#invitation")).to_be_visible()
+
+
+def test_the_emoji_is_copied_and_explained(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    copy = page.get_by_role("button", name="Copy grinning face")
+    copy.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#copy-hint")).to_have_text("Copied")
+    expect(page.locator("#announcer")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#emoji").get_attribute("alt")
+    page.locator("summary").click()
+    expect(page.locator("#passed li").first).to_contain_text("not seen: eyes covered")
+    expect(page.locator("#passed .chosen")).to_contain_text("a happy look with an open smile: chosen")
+    # Drawings, not glyphs of a font that may not be there.
+    assert page.locator("img:visible").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
+    assert_accessible(page)
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])
@@ -329,6 +304,8 @@ def test_it_fits_every_screen_light_and_dark(page: Page, tmp_path: Path, width: 
     page.set_input_files("#file", ASTRONAUT)
     assert_smiling(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    if width in (360, 1280):
+        assert_accessible(page)
     page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
     corner = Image.open(tmp_path / f"{scheme}-{width}.png").convert("L").getpixel((2, 2))
     assert isinstance(corner, int)

@@ -1,0 +1,190 @@
+// @ts-check
+// The pictures of this visit, one card each, in the order in which they came. They are kept in this tab and nowhere else.
+
+import { drawRiders } from "./faces.js";
+import { byId, draw, jpeg, make, picture, save } from "./page.js";
+import { mask, read, words } from "./server.js";
+import { WORDS } from "./words.js";
+
+/** @typedef {import("./server.js").Reading} Reading */
+
+const AT_ONCE = 2; // pictures that are sent at the same time
+const QUALITY = 0.9;
+
+/** One picture and what became of it. */
+export class Picture {
+  /** @param {Blob} photo @param {string} name @param {Reading | null} reading */
+  constructor(photo, name, reading = null) {
+    this.photo = photo;
+    this.name = name;
+    this.reading = reading;
+    /** What is said while, or instead of, a reading. */
+    this.words = reading ? "" : WORDS.waiting;
+    this.failed = false;
+    this.covered = false;
+    /** @type {Blob | null} */
+    this.masked = null;
+    this.addresses = new Map();
+    this.card = new Card(this);
+  }
+
+  /** The picture as it is to be seen: with its faces covered, or as it came. */
+  get shown() {
+    return this.covered && this.masked ? this.masked : this.photo;
+  }
+
+  /** An address of what is shown, for an <img>. */
+  get address() {
+    if (!this.addresses.has(this.shown)) this.addresses.set(this.shown, URL.createObjectURL(this.shown));
+    return this.addresses.get(this.shown);
+  }
+
+  forget() {
+    for (const address of this.addresses.values()) URL.revokeObjectURL(address);
+    this.card.root.remove();
+  }
+
+  /** Cover the faces, or show them again. @param {boolean} covered @param {AbortSignal} signal */
+  async cover(covered, signal) {
+    if (covered && !this.masked) this.masked = await mask(this.photo, signal);
+    this.covered = covered;
+    this.card.refresh();
+  }
+
+  /** Save the picture with its emoji, on the heads or over the faces. */
+  async download() {
+    const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "picture"}.face2emoji.jpg`;
+    const blob = this.covered ? this.masked : await this.withEmoji();
+    if (blob) save(blob, name);
+  }
+
+  async withEmoji() {
+    const image = make("img", { src: this.address });
+    const decoded = await image.decode().then(
+      () => true,
+      () => false,
+    );
+    if (!decoded || !this.reading) return null;
+    const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    await drawRiders(canvas, this.reading.faces);
+    return jpeg(canvas, QUALITY);
+  }
+}
+
+/** A picture in the list. */
+class Card {
+  /** @param {Picture} of */
+  constructor(of) {
+    this.of = of;
+    this.thumbnail = make("img", { className: "thumbnail", alt: "" });
+    this.thumbnail.addEventListener("error", () => (this.thumbnail.hidden = true)); // a kind that browsers do not show
+    this.emoji = picture("⏳", "card-emoji");
+    this.emoji.setAttribute("aria-hidden", "true");
+    this.title = make("span", { className: "card-name" }, of.name);
+    this.text = make("span", { className: "card-words" });
+    this.faces = make("span", { className: "card-faces" });
+    const picture_ = make("span", { className: "card-picture" }, this.thumbnail, this.emoji);
+    this.button = make("button", { type: "button" }, picture_, this.title, this.faces, this.text);
+    this.save = make("button", { type: "button", className: "card-save" }, "Download");
+    this.save.append(make("span", { className: "unseen" }, ` ${of.name}`));
+    this.save.addEventListener("click", () => of.download());
+    this.root = make("li", { className: "card" }, this.button, this.save);
+  }
+
+  refresh() {
+    const { reading, words, failed } = this.of;
+    if (this.thumbnail.src !== this.of.address) this.thumbnail.src = this.of.address;
+    draw(this.emoji, failed ? "🙈" : reading ? reading.emoji ?? "🤷" : "⏳");
+    this.root.classList.toggle("failed", failed);
+    this.save.disabled = !reading;
+    this.text.textContent = reading ? describe(reading) : words;
+    this.faces.replaceChildren();
+    if (!reading || reading.faces.length < 2) return;
+    for (const face of reading.faces) this.faces.append(picture(face.emoji));
+    this.faces.setAttribute("aria-hidden", "true");
+  }
+}
+
+/** The picture's answer, and one of each face, in words. @param {Reading} reading */
+function describe({ faces, emoji }) {
+  if (!faces.length) return WORDS.noFace;
+  const main = faces.find((face) => face.emoji === emoji) ?? faces[0];
+  if (faces.length === 1) return main.emoji_name;
+  return `${faces.length} faces: ${faces.map((face) => face.emoji_name).join(", ")}`;
+}
+
+export class Pictures {
+  /** @param {(picture: Picture) => void} onChoose @param {(picture: Picture) => void} onChange @param {() => void} onClear */
+  constructor(onChoose, onChange, onClear) {
+    this.onChoose = onChoose;
+    this.onChange = onChange;
+    this.onClear = onClear;
+    /** @type {Picture[]} */
+    this.all = [];
+    /** @type {Picture[]} */
+    this.waiting = [];
+    this.reading = 0;
+    this.visit = new AbortController();
+    byId("clear").addEventListener("click", () => this.clear());
+  }
+
+  /** Read these files, in order. @param {Iterable<File>} files @returns {Picture[]} */
+  read(files) {
+    const pictures = Array.from(files, (file) => new Picture(file, file.name || "Picture"));
+    for (const each of pictures) this.add(each);
+    this.waiting.push(...pictures);
+    while (this.reading < AT_ONCE && this.waiting.length) this.work();
+    return pictures;
+  }
+
+  /** @param {Picture} picture */
+  add(picture) {
+    this.all.push(picture);
+    picture.card.button.addEventListener("click", () => this.onChoose(picture));
+    picture.card.refresh();
+    byId("cards").append(picture.card.root);
+    byId("pictures").hidden = false;
+  }
+
+  /** Which one is on show. @param {Picture | null} chosen */
+  mark(chosen) {
+    for (const each of this.all) each.card.button.setAttribute("aria-current", String(each === chosen));
+  }
+
+  async work() {
+    this.reading++;
+    for (let next; (next = this.waiting.shift()); ) await this.readOne(next);
+    this.reading--;
+  }
+
+  /** @param {Picture} picture */
+  async readOne(picture) {
+    const { signal } = this.visit;
+    /** @param {string} words */
+    const say = (words) => {
+      picture.words = words;
+      picture.card.refresh();
+      this.onChange(picture);
+    };
+    say(WORDS.reading);
+    try {
+      picture.reading = await read(picture.photo, say, signal);
+      say("");
+    } catch (error) {
+      if (signal.aborted) return;
+      picture.failed = true;
+      say(words(error));
+    }
+  }
+
+  clear() {
+    this.visit.abort();
+    this.visit = new AbortController();
+    this.waiting = [];
+    for (const each of this.all) each.forget();
+    this.all = [];
+    byId("pictures").hidden = true;
+    this.onClear();
+  }
+}
