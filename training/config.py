@@ -32,12 +32,12 @@ class Config:
         seed: start of every random sequence.
     """
 
-    epochs: int = 9
+    epochs: int = 44
     batch: int = 128
     side: int = CROP_SIDE
     small_side: int = 32
-    growth: float = 0.0
-    rate: float = 0.03
+    growth: float = 0.85
+    rate: float = 0.1
     decay: float = 5e-4
     smoothing: float = 0.1
     label_weight: float = 0.7

@@ -28,7 +28,7 @@ from training.files import DataError, Remote, files, place, write
 from training.prepare import prepare
 from training.train import train
 
-TINY = Config(epochs=2, batch=16, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), average=0.8)
+TINY = Config(epochs=2, batch=16, growth=0, rate=0.03, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), average=0.8)
 KEYS = {"AWS_ACCESS_KEY_ID": "face", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 ROOT = Path(__file__).parents[2]
 

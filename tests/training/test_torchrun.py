@@ -38,6 +38,7 @@ def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Train on two processes of this machine; it must end by itself, whatever happens."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "training", "train", "--threads", "1", "--batch", "32", "--average", "0.8"]
+    command += ["--growth", "0", "--rate", "0.03"]
     command += ["--widths", "8", "8", "16", "16", "--blocks", "1", "1", "1", "1", *map(str, arguments)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)

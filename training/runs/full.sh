@@ -28,7 +28,7 @@ if [ -f "$data/muxspace.zip" ]; then
 fi
 
 # shellcheck disable=SC2086  # FIRST and THEN are lists of words
-"${train[@]}" --data "${packed[@]}" --out "$out/pixels" --epochs 21 --rate 0.1 --shape 0 ${FIRST:-}
+"${train[@]}" --data "${packed[@]}" --out "$out/pixels" --epochs 21 --growth 0 --shape 0 ${FIRST:-}
 "$python" -m training export --data "${packed[@]}" --run "$out/pixels" --out "$out/pixels.safetensors"
 # shellcheck disable=SC2086
 "${train[@]}" --data "${packed[@]}" --out "$out/run" \
