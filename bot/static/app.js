@@ -42,7 +42,11 @@ const faces = new Faces(byId("faces"), (index) => {
   chosen = index;
   if (shown) showReading(shown);
 });
-const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), leave);
+const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), () => {
+  leave();
+  byId("choose").focus(); // the button that was pressed is gone
+  announce(WORDS.cleared);
+});
 const live = new Live(view.video, {
   opened: (mirrored) => {
     view.frame.classList.toggle("mirrored", mirrored);

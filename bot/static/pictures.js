@@ -24,6 +24,8 @@ export class Picture {
     this.covered = false;
     /** @type {Blob | null} */
     this.masked = null;
+    /** While its faces are being covered. @type {Promise<void> | null} */
+    this.covering = null;
     this.addresses = new Map();
     this.card = new Card(this);
   }
@@ -46,6 +48,17 @@ export class Picture {
 
   /** Cover the faces, or show them again. @param {boolean} covered @param {AbortSignal} signal */
   async cover(covered, signal) {
+    const work = this.change(covered, signal);
+    this.covering = work;
+    try {
+      await work;
+    } finally {
+      if (this.covering === work) this.covering = null;
+    }
+  }
+
+  /** @param {boolean} covered @param {AbortSignal} signal */
+  async change(covered, signal) {
     if (covered && !this.masked) this.masked = await mask(this.photo, signal);
     this.covered = covered;
     this.card.refresh();
@@ -53,6 +66,11 @@ export class Picture {
 
   /** Save the picture with its emoji, on the heads or over the faces. */
   async download() {
+    try {
+      await this.covering;
+    } catch {
+      return; // who asked for covered faces gets no picture without; why it failed is said on the page
+    }
     const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "picture"}.face2emoji.jpg`;
     const blob = this.covered ? this.masked : await this.withEmoji();
     if (blob) save(blob, name);

@@ -30,6 +30,7 @@ export const WORDS = {
   copied: "Copied",
   notCopied: "This browser does not let the page copy. Select the emoji and copy it by hand.",
   kept: "kept below.",
+  cleared: "The pictures are gone.",
   covering: "Covering the faces",
   covered: "Every face that was found is covered. Look closely before you share the picture.",
   uncovered: "The faces are shown again.",

@@ -178,6 +178,29 @@ def test_a_photo_whose_faces_cannot_be_covered_says_why(page: Page, complaints: 
     expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
 
 
+def test_a_download_waits_until_the_faces_are_covered(page: Page, tmp_path: Path) -> None:
+    def slowly(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/mask*", slowly)
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    with page.expect_download() as saved:
+        page.evaluate("for (const name of ['cover', 'download']) document.getElementById(name).click()")
+    saved.value.save_as(tmp_path / "saved.jpg")
+    red, green, blue = Image.open(tmp_path / "saved.jpg").getpixel((228, 90))  # type: ignore[misc]  # three bands
+    assert (red, green, blue) == pytest.approx((252, 234, 43), abs=25)  # the forehead
+
+
+def test_clearing_leaves_the_keyboard_where_it_can_go_on(page: Page) -> None:
+    page.set_input_files("#file", ASTRONAUT)
+    assert_smiling(page)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#choose")).to_be_focused()
+    expect(page.locator("#announcer")).to_have_text("The pictures are gone.")
+
+
 def test_no_face_is_an_answer(page: Page) -> None:
     upload(page, encoded(Image.new("RGB", (300, 200), (120, 140, 90)), "PNG"))
     expect(page.locator("#headline")).to_have_text("No face found")

@@ -33,5 +33,5 @@ fi
 # shellcheck disable=SC2086
 "${train[@]}" --data "${packed[@]}" --out "$out/run" \
 	--init "$out/pixels.safetensors" --teacher "$out/pixels.safetensors" ${THEN:-}
-"$python" -m training export --data "${packed[@]}" --run "$out/run" --out "$out/face2emoji.safetensors" --blend 0.8
+"$python" -m training export --data "${packed[@]}" --run "$out/run" --out "$out/face2emoji.safetensors" --smile 2
 "$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"
