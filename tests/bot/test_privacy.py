@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def test_nothing_of_a_photo_or_of_anybody_is_left_anywhere(tmp_path: Path, portr
 @pytest.mark.parametrize(
     "leak",
     [
-        lambda data: data[1000:1200],
+        lambda data: data[len(data) // 5 - 10 :][:100],
         lambda data: repr(data[900:]).encode(),
         lambda data: base64.b64encode(data),
         lambda data: base64.b64encode(data[1:]),
@@ -178,9 +178,7 @@ def test_nothing_of_a_photo_or_of_anybody_is_left_anywhere(tmp_path: Path, portr
 )
 def test_a_picture_that_leaks_is_found(leak: Callable[[bytes], bytes], portrait: bytes) -> None:
     kept = {"clean": bytes(range(256)) * 100, "leaking": b"a line\n" + leak(portrait) + b"\nanother"}
-    assert {name for name, _ in found(kept, needles(portrait))} == (
-        {"leaking"} if len(kept["leaking"]) > 300 else set()
-    )
+    assert {name for name, _ in found(kept, needles(portrait))} == {"leaking"}
 
 
 def test_the_document_is_true() -> None:
