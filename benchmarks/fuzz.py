@@ -49,8 +49,8 @@ ROOT = Path(__file__).parents[1]
 MOST_SECONDS = 2.0
 # What inference/photo.py promises of decoding, and as much again as finding faces took in a large picture.
 MOST_MEGABYTES = 800
-# Behind this the process is killed, whatever the reason: a busy machine is not the file's fault.
-PATIENCE = 60.0
+# Then the process is killed; so late because a busy machine is not the file's fault.
+PATIENCE = 300.0
 # Beyond what the loaded reader holds, so that a bomb hurts nobody else on this machine.
 HEADROOM = 3 << 30
 DOCUMENTED = ("unreadable_image", "unsupported_format", "image_too_large")
