@@ -128,7 +128,8 @@ def test_nothing_of_a_photo_or_of_anybody_is_left_anywhere(tmp_path: Path, portr
             finally:
                 bot.send_signal(signal.SIGTERM)
                 assert bot.wait(60) == 0
-        assert telegram.violations == slack.violations == []
+        assert telegram.violations == []
+        assert slack.violations == []
         pictures = [selfie] + [
             file.data for file in telegram.files.values() if file.data.startswith(b"\xff\xd8\xff\xe0")
         ]
