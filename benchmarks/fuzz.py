@@ -329,7 +329,8 @@ class Tally:
     def table(self) -> str:
         """Return the figures as a table of Markdown."""
         names = ("answered", *DOCUMENTED, *BAD)
-        columns: dict[str, object] = {"tried": sum(self.outcomes.values()), **{name: self.outcomes[name] for name in names}}
+        columns: dict[str, object] = {"tried": sum(self.outcomes.values())}
+        columns |= {name: self.outcomes[name] for name in names}
         columns |= {"slowest, CPU s": f"{self.slowest:.2f}", "greediest, MB": self.greediest}
         lines = (columns, ["---"] * len(columns), map(str, columns.values()))
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
