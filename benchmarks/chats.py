@@ -173,7 +173,7 @@ def running_bot(chats: Platform, database: str, variables: Mapping[str, str], fo
     command = [sys.executable, "-m", "bot"]
     with log.open("w") as errors:
         bot = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
-    assert bot.stdout is not None  # noqa: S101 - for mypy
+    assert bot.stdout is not None
     try:
         if not any(line.startswith(chats.ready) for line in bot.stdout):
             sys.exit(f"error: the bot did not start:\n{log.read_text()}")
@@ -205,7 +205,7 @@ class Bench:
         self._chats = chats
         self._bot = bot
         self._groups, self._people = cycle(chats.groups), cycle(chats.people)
-        self._pauses = random.Random(1)  # noqa: S311 - no secret
+        self._pauses = random.Random(1)
 
     def warm_up(self) -> Stream:
         """Visit every group once, so that all threads of the bot are awake."""

@@ -41,14 +41,13 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # The libraries' everyday remarks are not ours to print, nor a page of HTML for each time Telegram is down.
+    # The libraries' everyday remarks are not ours to print: at "debug" Pillow tells what a photo's EXIF says.
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, logging.getLevelName(level.upper())), force=True)
+    logging.getLogger("bot").setLevel(level.upper())
+    # Nor a page of HTML for each time Telegram is down.
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
     # Bolt warns of tokens in the environment that it does not use, and of workspaces that have not installed us.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
-    at_least = max(logging.WARNING, logging.getLevelName(level.upper()))
-    for name in ("uvicorn", "asyncio", "httpx", "httpcore", "telegram", "dbos", "slack_sdk"):
-        logging.getLogger(name).setLevel(at_least)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

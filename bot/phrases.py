@@ -198,7 +198,10 @@ ENGLISH = Phrases(
         "I only read photos that somebody gives me on purpose: in our private chat, with my name in the caption, by "
         "replying with /emoji or /mask, or in a group where /auto is on. A photo posted there counts as posted to "
         "me.\n\n"
-        "Judging people at work or at school by their expressions is not what I'm for."
+        "Other people in your photo? Ask them first, and for children their parents. Nobody, admins included, can get "
+        "a list of what a person's face showed: there is none.\n\n"
+        "Judging people at work or at school by their expressions is not what I'm for, and in the EU it is forbidden "
+        "(AI Act, Article 5(1)(f))."
     ),
     groups_only="/auto is for groups. In our private chat I answer every photo anyway.",
     admins_only="Only the admins of this group can change that.",
@@ -323,8 +326,10 @@ GERMAN = Phrases(
         "Ich lese nur Fotos, die mir jemand mit Absicht gibt: in unserem privaten Chat, mit meinem Namen in der "
         "Bildunterschrift, als Antwort mit /emoji oder /mask oder in einer Gruppe, in der /auto an ist. Wer dort ein "
         "Foto postet, schickt es auch mir.\n\n"
-        "Menschen bei der Arbeit oder in der Schule nach ihrem Gesichtsausdruck zu beurteilen: Dafür bin ich nicht "
-        "da."
+        "Sind andere auf deinem Foto? Frag sie vorher, bei Kindern die Eltern. Eine Liste dessen, was jemandes Gesicht "
+        "gezeigt hat, bekommt niemand, auch kein Admin: Es gibt keine.\n\n"
+        "Menschen bei der Arbeit oder in der Schule nach ihrem Gesichtsausdruck zu beurteilen: Dafür bin ich nicht da, "
+        "und in der EU ist es verboten (KI-Verordnung, Artikel 5 Absatz 1 Buchstabe f)."
     ),
     groups_only="/auto ist für Gruppen. In unserem privaten Chat antworte ich sowieso auf jedes Foto.",
     admins_only="Das können nur die Admins dieser Gruppe ändern.",
@@ -453,7 +458,10 @@ SPANISH = Phrases(
         "Solo leo las fotos que alguien me da a propósito: en nuestro chat privado, con mi nombre en el texto, "
         "respondiendo con /emoji o /mask o en un grupo donde /auto está activado. Publicar una foto allí cuenta como "
         "enviármela.\n\n"
-        "No estoy hecho para juzgar a las personas por su expresión en el trabajo o en la escuela."
+        "¿Salen otras personas en tu foto? Pregúntales antes; si son menores, a sus padres. Nadie puede obtener una "
+        "lista de lo que mostró la cara de una persona, tampoco los administradores: no existe.\n\n"
+        "No estoy hecho para juzgar a las personas por su expresión en el trabajo o en la escuela, y en la UE está "
+        "prohibido (Reglamento de IA, artículo 5, apartado 1, letra f)."
     ),
     groups_only="/auto es para grupos. En nuestro chat privado ya respondo a todas las fotos.",
     admins_only="Eso solo pueden cambiarlo los administradores de este grupo.",
@@ -578,7 +586,10 @@ KOREAN = Phrases(
         "누군가 일부러 저에게 보여 준 사진만 읽어요. 우리 개인 채팅에 보낸 사진, 설명에 제 이름이 있는 사진, /emoji "
         "또는 /mask 명령으로 답장한 사진, /auto 기능이 켜진 그룹의 사진이에요. 그런 그룹에 올린 사진은 저에게 보낸 "
         "것으로 봐요.\n\n"
-        "직장이나 학교에서 표정으로 사람을 평가하는 데 쓰라고 만든 봇이 아니에요."
+        "사진에 다른 사람이 있나요? 먼저 그 사람에게, 어린이라면 보호자에게 물어봐 주세요. 누구의 얼굴에 어떤 표정이 "
+        "보였는지 모아 둔 목록은 없어서, 관리자를 포함해 아무도 볼 수 없어요.\n\n"
+        "직장이나 학교에서 표정으로 사람을 평가하는 데 쓰라고 만든 봇이 아니에요. EU에서는 법으로 금지되어 있어요 "
+        "(인공지능법 제5조 제1항 (f))."
     ),
     groups_only="/auto 명령은 그룹에서 써요. 개인 채팅에서는 언제나 모든 사진에 답해요.",
     admins_only="이 그룹의 관리자만 바꿀 수 있어요.",

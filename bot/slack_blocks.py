@@ -151,6 +151,7 @@ def home(phrases: SlackPhrases, settings: Sequence[str], *, is_read: bool) -> Bl
         "blocks": [
             {"type": "header", "text": _plain(phrases.home_title)},
             {"type": "section", "text": _plain(phrases.home_text)},
+            {"type": "section", "text": _plain(phrases.home_privacy)},
             {"type": "divider"},
             {"type": "header", "text": _plain(phrases.home_settings)},
             {"type": "section", "text": _plain("\n\n".join(settings))},

@@ -45,6 +45,7 @@ class SlackPhrases:
         modal_share: likewise.
         modal_private: stands above it.
         home_title: at most 150 characters.
+        home_privacy: the gist of `privacy`, in the App Home.
         home_stop: a button, at most 75 characters; likewise `home_resume` and `home_erase`.
         erase_title: asks before erasing; at most 100 characters, `erase_text` 300, `erase_yes` and `erase_no` 30.
     """
@@ -105,6 +106,7 @@ class SlackPhrases:
 
     home_title: str
     home_text: str
+    home_privacy: str
     home_settings: str
     home_read: str
     home_unread: str
@@ -155,7 +157,10 @@ ENGLISH = SlackPhrases(
         "I only read photos that somebody gives me on purpose: in a direct message or the upload window, by mentioning "
         "me, with the shortcut or a command, or in a channel where somebody switched me on. A photo posted there "
         "counts as posted to me. If you don't want that in channels, switch it off for yourself in my App Home.\n\n"
-        "Judging people at work or at school by their expressions is not what I'm for."
+        "Other people in your photo? Ask them first, and for children their parents. Nobody, admins included, can get "
+        "a list of what a person's face showed: there is none.\n\n"
+        "Judging people at work or at school by their expressions is not what I'm for, and in the EU it is forbidden "
+        "(AI Act, Article 5(1)(f))."
     ),
     invited=(
         "Thank you for inviting me! I stay quiet here until somebody types /face2emoji on: then every photo with a "
@@ -245,6 +250,11 @@ ENGLISH = SlackPhrases(
         'shortcut "Which emoji is this?", or switches me on with /face2emoji on.\n\n'
         "There is more in /face2emoji help, and /face2emoji privacy says what happens to your photos."
     ),
+    home_privacy=(
+        "I read your photos in memory and never store them, and nobody can get a list of what a person's face showed. "
+        "Ask other people before you post them, and for children their parents. Judging people at work or at school is "
+        "not what I'm for, and in the EU it is forbidden (AI Act, Article 5(1)(f))."
+    ),
     home_settings="Your settings",
     home_read="I read the photos you post in channels where I'm switched on. A face gets one emoji reaction.",
     home_unread="I don't read the photos you post in channels.",
@@ -297,8 +307,10 @@ GERMAN = SlackPhrases(
         "jemand mich erwähnt, mit dem Shortcut oder einem Befehl, oder in einem Channel, in dem mich jemand "
         "eingeschaltet hat. Wer dort ein Foto postet, schickt es auch mir. Wenn du das in Channels nicht willst, "
         "schalte es in meinem App-Home für dich aus.\n\n"
-        "Menschen bei der Arbeit oder in der Schule nach ihrem Gesichtsausdruck zu beurteilen: Dafür bin ich nicht "
-        "da."
+        "Sind andere auf deinem Foto? Frag sie vorher, bei Kindern die Eltern. Eine Liste dessen, was jemandes Gesicht "
+        "gezeigt hat, bekommt niemand, auch kein Admin: Es gibt keine.\n\n"
+        "Menschen bei der Arbeit oder in der Schule nach ihrem Gesichtsausdruck zu beurteilen: Dafür bin ich nicht da, "
+        "und in der EU ist es verboten (KI-Verordnung, Artikel 5 Absatz 1 Buchstabe f)."
     ),
     invited=(
         "Danke für die Einladung! Ich bin hier still, bis jemand /face2emoji on eingibt: Dann bekommt jedes Foto mit "
@@ -391,6 +403,12 @@ GERMAN = SlackPhrases(
         "Shortcut „Which emoji is this?“ wählt oder mich mit /face2emoji on einschaltet.\n\n"
         "Mehr steht in /face2emoji help, und in /face2emoji privacy, was mit deinen Fotos passiert."
     ),
+    home_privacy=(
+        "Ich lese deine Fotos im Arbeitsspeicher und speichere sie nie, und niemand bekommt eine Liste dessen, was "
+        "jemandes Gesicht gezeigt hat. Frag andere, bevor du sie postest, bei Kindern die Eltern. Menschen bei der "
+        "Arbeit oder in der Schule zu beurteilen: Dafür bin ich nicht da, und in der EU ist es verboten "
+        "(KI-Verordnung, Artikel 5 Absatz 1 Buchstabe f)."
+    ),
     home_settings="Deine Einstellungen",
     home_read=(
         "Ich lese die Fotos, die du in Channels postest, in denen ich eingeschaltet bin. Ein Gesicht bekommt eine "
@@ -443,7 +461,10 @@ SPANISH = SlackPhrases(
         "Solo leo las fotos que alguien me da a propósito: por mensaje directo o en la ventana para subir fotos, "
         "mencionándome, con el atajo o un comando, o en un canal donde alguien me activó. Publicar una foto allí "
         "cuenta como enviármela. Si no quieres eso en los canales, desactívalo para ti en mi pestaña Inicio.\n\n"
-        "No estoy hecho para juzgar a las personas por su expresión en el trabajo o en la escuela."
+        "¿Salen otras personas en tu foto? Pregúntales antes; si son menores, a sus padres. Nadie puede obtener una "
+        "lista de lo que mostró la cara de una persona, tampoco los administradores: no existe.\n\n"
+        "No estoy hecho para juzgar a las personas por su expresión en el trabajo o en la escuela, y en la UE está "
+        "prohibido (Reglamento de IA, artículo 5, apartado 1, letra f)."
     ),
     invited=(
         "¡Gracias por invitarme! Aquí no digo nada hasta que alguien escriba /face2emoji on: entonces cada foto con "
@@ -533,6 +554,12 @@ SPANISH = SlackPhrases(
         "atajo «Which emoji is this?» o me activa con /face2emoji on.\n\n"
         "Hay más en /face2emoji help, y en /face2emoji privacy qué pasa con tus fotos."
     ),
+    home_privacy=(
+        "Leo tus fotos en la memoria y nunca las guardo, y nadie puede obtener una lista de lo que mostró la cara de "
+        "una persona. Pregunta a los demás antes de publicarlos; si son menores, a sus padres. No estoy hecho para "
+        "juzgar a las personas en el trabajo o en la escuela, y en la UE está prohibido (Reglamento de IA, artículo 5, "
+        "apartado 1, letra f)."
+    ),
     home_settings="Tus ajustes",
     home_read=(
         "Leo las fotos que publicas en los canales donde estoy activado. Una cara recibe un emoji como reacción."
@@ -583,7 +610,10 @@ KOREAN = SlackPhrases(
         "누군가 일부러 저에게 보여 준 사진만 읽어요. 다이렉트 메시지나 업로드 창으로 보낸 사진, 멘션이나 바로가기, "
         "명령으로 읽어 달라고 한 사진, 누가 저를 켜 둔 채널의 사진이에요. 그런 채널에 올린 사진은 저에게 보낸 것으로 "
         "봐요. 채널에서 원하지 않으시면 제 홈 탭에서 본인 사진을 읽지 않게 끌 수 있어요.\n\n"
-        "직장이나 학교에서 표정으로 사람을 평가하는 데 쓰라고 만든 봇이 아니에요."
+        "사진에 다른 사람이 있나요? 먼저 그 사람에게, 어린이라면 보호자에게 물어봐 주세요. 누구의 얼굴에 어떤 표정이 "
+        "보였는지 모아 둔 목록은 없어서, 관리자를 포함해 아무도 볼 수 없어요.\n\n"
+        "직장이나 학교에서 표정으로 사람을 평가하는 데 쓰라고 만든 봇이 아니에요. EU에서는 법으로 금지되어 있어요 "
+        "(인공지능법 제5조 제1항 (f))."
     ),
     invited=(
         "초대해 주셔서 고마워요! 누가 /face2emoji on 명령을 보내기 전까지 여기에서 조용히 있어요. 켜면 얼굴이 나온 "
@@ -658,6 +688,12 @@ KOREAN = SlackPhrases(
         "채널에서는 누가 사진 설명이나 사진의 스레드에서 저를 멘션하거나, ‘Which emoji is this?’ 바로가기를 고르거나, "
         "/face2emoji on 명령으로 저를 켜기 전까지 조용히 있어요.\n\n"
         "자세한 사용법은 /face2emoji help, 사진이 어떻게 처리되는지는 /face2emoji privacy 명령에 있어요."
+    ),
+    home_privacy=(
+        "사진은 메모리에서 읽고 절대 저장하지 않아요. 누구의 얼굴에 어떤 표정이 보였는지 모아 둔 목록은 없어서 아무도 "
+        "볼 수 없어요. 다른 사람이 나온 사진은 올리기 전에 그 사람에게, 어린이라면 보호자에게 물어봐 주세요. 직장이나 "
+        "학교에서 사람을 평가하는 데 쓰라고 만든 봇이 아니고, EU에서는 법으로 금지되어 있어요 "
+        "(인공지능법 제5조 제1항 (f))."
     ),
     home_settings="내 설정",
     home_read="제가 켜진 채널에 올리시는 사진을 읽어요. 얼굴이 있으면 이모지 하나로 반응해요.",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from inference.avif import frame_sizes
 from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
 
 # A face needs about 64 px, and in a group photo it may be a 25th of the width. The long side ends up below twice this.
@@ -124,7 +125,10 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
     if kind in ("AVIF", "HEIF"):  # libheif tells the size after cropping only, and libavif calls huge pictures damaged
         for size in re.finditer(rb"(?s)ispe\0{4}(.{4})(.{4})", data):
             _check_size(int.from_bytes(size[1]), int.from_bytes(size[2]), max_pixels, padding=64)
-    if kind == "AVIF":  # libavif refuses a photo for junk in its EXIF, which nobody needs: irot turns an AVIF
+    if kind == "AVIF":  # and unpacks frames of any size, to shrink them to the declared one
+        for width, height in frame_sizes(data):
+            _check_size(width, height, max_pixels, padding=64)
+        # libavif refuses a photo for junk in its EXIF, which nobody needs: irot turns an AVIF
         data = re.sub(rb"(?s)(infe.{8,10})Exif", rb"\1none", data)
     if kind == "HEIF":
         _register_heif()

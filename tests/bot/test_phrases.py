@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.phrases import COMMANDS, ENGLISH, GERMAN, KOREAN, LANGUAGES, SPANISH, Phrases, phrases
+from bot.slack_phrases import slack_phrases
 from inference import EXPRESSIONS
 
 every_language = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
@@ -38,6 +39,23 @@ def test_every_sentence_has_the_same_placeholders_and_commands_as_in_english(lan
 def test_no_sentence_claims_to_know_what_people_feel(language: Phrases) -> None:
     claim = re.compile("emoti|feel|gefühl|fühl|emoci|sient|sentim|감정|기분|느끼|느낌", re.IGNORECASE)
     assert [name for name, sentence in sentences(language) if claim.search(sentence)] == []
+
+
+LAW = {
+    "en": "Article 5(1)(f)",
+    "de": "Artikel 5 Absatz 1 Buchstabe f",
+    "es": "artículo 5, apartado 1, letra f",
+    "ko": "제5조 제1항 (f)",
+}
+OTHERS = {"en": ("Ask", "parents"), "de": ("Frag", "Eltern"), "es": ("Preg", "padres"), "ko": ("물어봐", "보호자")}
+
+
+@every_language
+def test_privacy_names_the_law_and_the_others_in_a_photo(language: Phrases) -> None:
+    slack = slack_phrases(language.language)
+    for text in (language.privacy, slack.privacy, slack.home_privacy):
+        assert LAW[language.language] in text
+        assert all(word in text for word in OTHERS[language.language])
 
 
 @every_language

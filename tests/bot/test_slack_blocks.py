@@ -167,7 +167,8 @@ def test_the_home_is_what_slack_takes(language: SlackPhrases, is_read: bool) -> 
     assert (switch["text"]["text"], switch["action_id"]) == (label, action)
     assert (erase["text"]["text"], erase["action_id"]) == (language.home_erase, "erase")
     shown = [text for _, text in texts_of([block for block in view["blocks"] if block["type"] != "divider"])]
-    assert shown == [language.home_title, language.home_text, language.home_settings, "One line.\n\nAnother one."]
+    explained = [language.home_title, language.home_text, language.home_privacy]
+    assert shown == [*explained, language.home_settings, "One line.\n\nAnother one."]
 
 
 @every_language

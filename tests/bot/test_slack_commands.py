@@ -919,7 +919,7 @@ def test_the_home_explains_and_shows_the_settings(slack: SlackBot, locale: str, 
     phrases, words = {"en": ENGLISH, "de": GERMAN}[code], slack_phrases(code)
     home = home_of(slack, slack.person(locale=locale))
     settings = f"{words.home_read}\n\n{phrases.map_unchanged}"
-    assert lines_of(home) == [words.home_title, words.home_text, words.home_settings, settings]
+    assert lines_of(home) == [words.home_title, words.home_text, words.home_privacy, words.home_settings, settings]
     assert actions_of(home) == ["stop_reading", "erase"]
 
 

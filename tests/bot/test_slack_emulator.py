@@ -376,5 +376,11 @@ def test_the_app_home_explains_and_shows_the_settings(slack: EmulatedBot) -> Non
     slack.emulator.open_home(ada)
     wait_until(lambda: slack.emulator.home(ada) is not None)
     shown = str(slack.emulator.home(ada))
-    for sentence in (ENGLISH.home_title, ENGLISH.home_read, ENGLISH.home_stop, ENGLISH.home_erase):
+    for sentence in (
+        ENGLISH.home_title,
+        ENGLISH.home_privacy,
+        ENGLISH.home_read,
+        ENGLISH.home_stop,
+        ENGLISH.home_erase,
+    ):
         assert sentence in shown
