@@ -23,6 +23,30 @@ from training.files import DataError
 from training.train import read_state, train
 
 ROOT = Path(__file__).parents[2]
+RECIPE = [
+    "train",
+    "--threads",
+    "1",
+    "--batch",
+    "32",
+    "--average",
+    "0.8",
+    "--growth",
+    "0",
+    "--rate",
+    "0.03",
+    "--widths",
+    "8",
+    "8",
+    "16",
+    "16",
+    "--blocks",
+    "1",
+    "1",
+    "1",
+    "1",
+]
+"""TINY's, with a larger batch."""
 TOLERANCE = 0.1
 """Share by which two processes' loss may differ: each augments by its own chance and normalises its half of a batch."""
 
@@ -37,9 +61,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def torchrun(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Train on two processes of this machine; it must end by itself, whatever happens."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "training", "train", "--threads", "1", "--batch", "32", "--average", "0.8"]
-    command += ["--growth", "0", "--rate", "0.03"]
-    command += ["--widths", "8", "8", "16", "16", "--blocks", "1", "1", "1", "1", *map(str, arguments)]
+    command += ["-m", "training", *RECIPE, *map(str, arguments)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
@@ -89,8 +111,7 @@ def stop_after_one(data: Path, out: Path, arguments: tuple[str | Path, ...]) -> 
         "main(sys.argv[1:])\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
-    command += ["train", "--threads", "1", "--batch", "32", "--average", "0.8", "--widths", "8", "8", "16", "16"]
-    command += ["--blocks", "1", "1", "1", "1", "--data", str(data), "--out", str(out), *map(str, arguments[4:])]
+    command += [*RECIPE, "--data", str(data), "--out", str(out), *map(str, arguments[4:])]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=280, check=False)
     assert len(losses(out)) == 1
