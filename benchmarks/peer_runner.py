@@ -1,8 +1,8 @@
-"""One reader of faces as a process of its own: ``python -m benchmarks.peer_runner NAME --threads N``; for benchmarks.peers.
+"""One reader of faces as a process, for benchmarks.peers: ``python -m benchmarks.peer_runner NAME --threads N``.
 
-Each line of standard input is the path of an encoded picture. Each line of standard output is its answer as JSON: ``word``,
-the expression in the reader's own word or null without a face, and ``ms``, from the bytes in memory to the answer; or
-``error``. Imports of a reader stand inside its function: this file runs in the environment of each.
+Each line of standard input is the path of an encoded picture. Each line of standard output is its answer as JSON:
+``word``, the expression in the reader's own word or null without a face, and ``ms``, from the bytes in memory to the
+answer; or ``error``. Imports of a reader stand inside its function: this file runs in the environment of each.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def face2emoji(threads: int) -> Read:
     return read
 
 
-def fer(threads: int, *, mtcnn: bool = False) -> Read:
-    """Return the package fer as it comes: its TFLite network behind a Haar cascade, or behind MTCNN.
+def fer(threads: int) -> Read:
+    """Return the package fer as it comes: its TFLite network behind OpenCV's Haar cascade.
 
     It reads every face and has no word for which one counts; the biggest answers here.
     """
@@ -41,11 +41,7 @@ def fer(threads: int, *, mtcnn: bool = False) -> Read:
     from fer.fer import FER  # type: ignore[import-not-found]
 
     cv2.setNumThreads(threads)
-    if mtcnn:
-        import torch
-
-        torch.set_num_threads(threads)
-    detector = FER(mtcnn=mtcnn)
+    detector = FER()
 
     def read(data: bytes) -> str | None:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -61,8 +57,8 @@ def fer(threads: int, *, mtcnn: bool = False) -> Read:
 def resnet18(threads: int) -> Read:
     """Return an untrained ResNet-18 at 160x160, eager, behind OpenCV's Haar cascade as fer sets it.
 
-    Where the cascade finds nothing, the network takes the whole picture, so that it runs once for each. It takes as long as
-    a trained one; what it answers means nothing.
+    Where the cascade finds nothing, the network takes the whole picture, so that it runs once for each. It takes as
+    long as a trained one; what it answers means nothing.
     """
     import cv2
     import numpy as np
@@ -99,7 +95,6 @@ def resnet18(threads: int) -> Read:
 READERS: dict[str, Callable[[int], Read]] = {
     "face2emoji": face2emoji,
     "fer": fer,
-    "fer-mtcnn": lambda threads: fer(threads, mtcnn=True),
     "resnet18": resnet18,
 }
 

@@ -1,11 +1,13 @@
 """python -m benchmarks.peers LABELS [LABELS ...]: time and accuracy beside other readers of expressions, in one run.
 
 Peers are the package fer, the npm packages @vladmandic/face-api and @vladmandic/human (WebAssembly in Node), and an
-untrained ResNet-18 at 160x160, eager, of which only the time counts. The first run installs them into a folder of their own.
+untrained ResNet-18 at 160x160, eager, of which only the time counts. The first run installs them into a folder of
+their own.
 
-Every reader is a process, and decodes the same JPEG itself; pictures go to them in turns, one at a time, so nothing else of
-ours works meanwhile. That happens twice: all bound to one core and told to use one thread, then free and told to use all. Time
-runs from the bytes in memory to the answer, without the first pictures. Linux only: memory and processor time are of /proc.
+Every reader is a process, and decodes the same JPEG itself; pictures go to them in turns, one at a time, so nothing
+else of ours works meanwhile. That happens twice: all bound to one core and told to use one thread, then free and told
+to use all. Time runs from the bytes in memory to the answer, without the first pictures. Linux only: memory and
+processor time are of /proc.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ from training.metrics import balanced_accuracy
 ROOT = Path(__file__).parents[1]
 RUNNER = Path(__file__).with_name("peer_runner.mjs")
 
-# Of each package the release that was the newest when this was written, unless a reason is given. Installed without asking
-# for dependencies: fer also asks for moviepy, pandas and matplotlib, which it needs for videos only.
+# Of each peer the newest release when this was written. fer comes without what it asks for but needs for videos only
+# (moviepy, pandas, matplotlib), and without its other face finder, MTCNN, which would bring PyTorch and torchvision.
 PYTHON_PACKAGES = ("fer==25.10.3",)
 PYTHON_DEPENDENCIES = (
     "tensorflow-cpu==2.19.1",  # 2.20 is announced to drop tf.lite, which fer calls
@@ -246,7 +248,7 @@ def footprint_table(rows: Sequence[Footprint]) -> str:
 
 
 def verdict(rows: Sequence[Figures]) -> list[str]:
-    """Say how far ahead of us or behind the fastest peer is, and wherever a peer beats us; rows of one set and cores."""
+    """Say how the fastest peer compares, and wherever a peer beats us; rows are of one set and one of `CORES`."""
     ours = next(row for row in rows if row.peer == OURS.name)
     peers = [row for row in rows if row is not ours]
     if not peers:
