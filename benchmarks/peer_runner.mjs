@@ -12,7 +12,8 @@ const [folder, name] = process.argv.slice(2);
 const modules = path.resolve(folder, "node_modules");
 const require = createRequire(path.join(modules, "x.js"));
 const wasm = path.join(modules, "@tensorflow/tfjs-backend-wasm/dist/");
-// As the package's own demonstration for WebAssembly sets it: at the default of 0.5 it misses most faces that fill their picture.
+// As the package's own demonstration for WebAssembly has it: at the default of 0.5 it misses most faces that fill their
+// picture.
 const THRESHOLD = 0.1;
 // Standard output belongs to the answers.
 console.log = console.info = console.warn = console.error;
