@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -72,7 +72,6 @@ WORDS = {
 
 WARM_UP = 10
 STARTS = 3
-PATIENCE = 120.0
 CORES = ("one core", "all cores")
 
 
@@ -234,7 +233,7 @@ def table(rows: Sequence[Figures]) -> str:
             f"{row.median:.1f}",
             f"{row.p95:.1f}",
             f"{row.cpu:.1f}",
-            f"{row.median / ours.median:.1f}",
+            f"{row.median / ours.median:.2f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -254,7 +253,7 @@ def verdict(rows: Sequence[Figures]) -> list[str]:
     if not peers:
         return []
     fastest = min(peers, key=lambda row: row.median)
-    lines = [f"The fastest peer, {fastest.peer}, takes {fastest.median / ours.median:.1f} times our median."]
+    lines = [f"The fastest peer, {fastest.peer}, takes {fastest.median / ours.median:.2f} times our median."]
     for row in peers:
         better = [name for name in ("median", "p95", "cpu") if getattr(row, name) < getattr(ours, name)]
         if row.accuracy is not None:
@@ -390,8 +389,9 @@ class Running:
         except OSError:
             line = ""
         if not line:
+            code = self._process.wait(30)
             said = self._log.read_text(errors="replace").strip().splitlines()[-3:]
-            raise PeerFailed(f"{self.peer.name} ended: {' / '.join(said) or 'without a word'}")
+            raise PeerFailed(f"{self.peer.name} ended with {code}: {' / '.join(said) or 'without a word'}")
         found = json.loads(line)
         if "error" in found:
             return Answer(None, float("nan"), failed=True)
@@ -412,7 +412,8 @@ class Running:
         self._process.kill()
         self._process.wait(30)
         for pipe in (self._process.stdin, self._process.stdout):
-            _pipe(pipe).close()
+            with suppress(BrokenPipeError):  # what it had not read is lost with it
+                _pipe(pipe).close()
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

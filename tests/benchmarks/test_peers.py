@@ -67,27 +67,27 @@ def test_of_an_untrained_network_only_the_time_is_told() -> None:
     found = judge(untrained, "faces", "one core", ["happy"], [Answer("happy", 7)], cpu=1)
     assert (found.accuracy, found.balanced) == (None, None)
     line = table([figures(OURS.name, 7), found]).splitlines()[-1]
-    assert line == f"| {untrained.name} | 1 | 0 | – | – | – | 7.0 | 7.0 | 1.0 | 1.0 |"
+    assert line == f"| {untrained.name} | 1 | 0 | – | – | – | 7.0 | 7.0 | 1.0 | 1.00 |"
 
 
 def test_the_table_holds_each_reader_beside_ours() -> None:
     header, _, ours, theirs = table([figures(OURS.name, 10), figures("fer", 45)]).splitlines()
-    assert ours.endswith("| 10.0 | 20.0 | 10.0 | 1.0 |")
-    assert theirs.endswith("| 45.0 | 90.0 | 45.0 | 4.5 |")
+    assert ours.endswith("| 10.0 | 20.0 | 10.0 | 1.00 |")
+    assert theirs.endswith("| 45.0 | 90.0 | 45.0 | 4.50 |")
     assert header.count("|") == ours.count("|") == theirs.count("|")
 
 
 def test_a_peer_that_wins_is_named_with_what_it_wins() -> None:
     lines = verdict([figures(OURS.name, 10), figures("slow", 80), figures("fer", 45, accuracy=0.6)])
     assert lines == [
-        "The fastest peer, fer, takes 4.5 times our median.",
+        "The fastest peer, fer, takes 4.50 times our median.",
         "fer beats us in: accuracy, balanced.",
     ]
 
 
 def test_a_faster_peer_is_not_hidden() -> None:
     lines = verdict([figures(OURS.name, 10), figures("fer", 5, accuracy=0.1)])
-    assert lines == ["The fastest peer, fer, takes 0.5 times our median.", "fer beats us in: median, p95, cpu."]
+    assert lines == ["The fastest peer, fer, takes 0.50 times our median.", "fer beats us in: median, p95, cpu."]
 
 
 def test_it_is_said_when_nobody_wins() -> None:
