@@ -6,8 +6,8 @@ their own.
 
 Every reader is a process, and decodes the same JPEG itself; pictures go to them in turns, one at a time, so nothing
 else of ours works meanwhile. That happens twice: all bound to one core and told to use one thread, then free and told
-to use all. Time runs from the bytes in memory to the answer, without the first pictures. Linux only: memory and
-processor time are of /proc.
+to use all. Time runs from the bytes in memory to the answer, after some pictures for warming up. Linux only: memory
+and processor time are of /proc.
 """
 
 from __future__ import annotations
