@@ -288,7 +288,7 @@ def pictures_of(path: Path, name: str, limit: int | None) -> list[Labelled]:
     listed = [each for each in read_labels(path) if split in (None, each.split) and each.label in allowed]
     if not listed:
         raise DataError(f"{path}: no picture is of the split and labels that count in {name}")
-    random.Random(1).shuffle(listed)  # noqa: S311 - no secret
+    random.Random(1).shuffle(listed)
     return listed[:limit]
 
 
@@ -417,7 +417,7 @@ class Running:
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None  # noqa: S101 - for mypy
+    assert pipe is not None
     return pipe
 
 

@@ -24,28 +24,9 @@ from training.train import read_state, train
 
 ROOT = Path(__file__).parents[2]
 RECIPE = [
-    "train",
-    "--threads",
-    "1",
-    "--batch",
-    "32",
-    "--average",
-    "0.8",
-    "--growth",
-    "0",
-    "--rate",
-    "0.03",
-    "--widths",
-    "8",
-    "8",
-    "16",
-    "16",
-    "--blocks",
-    "1",
-    "1",
-    "1",
-    "1",
-]
+    "train", "--threads", "1", "--batch", "32", "--average", "0.8", "--growth", "0", "--rate", "0.03",
+    "--widths", "8", "8", "16", "16", "--blocks", "1", "1", "1", "1",
+]  # fmt: skip
 """TINY's, with a larger batch."""
 TOLERANCE = 0.1
 """Share by which two processes' loss may differ: each augments by its own chance and normalises its half of a batch."""
