@@ -15,6 +15,8 @@ from inference.reading import EXPRESSIONS
 _SEVEN = len(EXPRESSIONS)
 # Keeps what few or too easy faces cannot tell from running away.
 _RESTRAINT = 1e-3
+_HOTTEST = 5.0
+"""The largest log temperature, either way."""
 
 
 def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0) -> Calibration:
@@ -32,28 +34,33 @@ def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0) -> Ca
     """
     if not len(right):
         return Calibration()
-    counts = torch.bincount(right, minlength=_SEVEN).float()
+    # In double precision: where networks have hardly learned, the search takes steps that overflow single.
+    counts = torch.bincount(right, minlength=_SEVEN).double()
     weights = counts[right] ** -balance
     weights = torch.where(right == EXPRESSIONS.index("happy"), smile * weights, weights)
     weights = weights / weights.sum()
     # Start where both heads are heard alike.
-    share, bias, log_temperature = torch.zeros(()), torch.zeros(_SEVEN), torch.zeros(())
+    share, bias, log_temperature = (torch.zeros(shape, dtype=torch.float64) for shape in ((), _SEVEN, ()))
     votes, labels = (
-        functional.log_softmax(logits.votes[:, :_SEVEN], dim=1),
-        functional.log_softmax(logits.labels, dim=1),
+        functional.log_softmax(logits.votes[:, :_SEVEN].double(), dim=1),
+        functional.log_softmax(logits.labels.double(), dim=1),
     )
 
     def mean() -> Tensor:
         return torch.lerp(votes, labels, torch.sigmoid(share)) + bias
 
+    def temperature() -> Tensor:
+        # The search tries steps far too long; within these bounds it finds its way back.
+        return log_temperature.clamp(-_HOTTEST, _HOTTEST).exp()
+
     def loss() -> Tensor:
-        each = functional.cross_entropy(mean() / log_temperature.exp(), right, reduction="none")
+        each = functional.cross_entropy(mean() / temperature(), right, reduction="none")
         return (weights * each).sum() + _RESTRAINT * (bias.square().sum() + share.square() + log_temperature.square())
 
     _minimise([share, bias, log_temperature], loss)
     weights = torch.full_like(weights, 1 / len(right))
     _minimise([log_temperature], loss)
-    return Calibration(float(torch.sigmoid(share)), tuple(bias.tolist()), float(log_temperature.exp()))
+    return Calibration(float(torch.sigmoid(share)), tuple(bias.tolist()), float(temperature()))
 
 
 def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:

@@ -112,6 +112,7 @@ def test_the_whole_story_in_a_bucket_is_the_one_on_disk(
     assert (server.folder / "faces/faces.npz").is_file()
 
     tiny = ["--batch", "16", "--average", "0.8", "--blocks", *"1111", "--widths", "8", "8", "16", "16"]
+    tiny += ["--growth", "0", "--rate", "0.03"]
     trained = ["train", "--data", bucket / "faces.npz", "--out", bucket / "run", "--threads", "1", *tiny]
     run(server, *trained, "--epochs", "1")
     torch.set_num_threads(1)
