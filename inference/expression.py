@@ -7,13 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from inference.checkpoint import Checkpoint
+from inference.network import multiplies_bfloat16
 
 
 class ExpressionReader:
     """Reads expressions: the network, then its calibration."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._network = checkpoint.network.folded().channels_last()
+        network = checkpoint.network.folded()
+        self._network = (network.in_bfloat16() if multiplies_bfloat16() else network).channels_last()
         self._calibration = checkpoint.calibration
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> NDArray[np.float32]:

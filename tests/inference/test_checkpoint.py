@@ -153,6 +153,17 @@ def test_folding_the_norms_changes_no_value(network: Network, crop_batch: Crops,
         assert after.detach().numpy() == pytest.approx(before.detach().numpy(), abs=1e-4)
 
 
+def test_bfloat16_moves_no_probability_by_more_than_a_little(crop_batch: Crops, shapes: Shapes) -> None:
+    released = checkpoint.load(checkpoint.RELEASED)
+    given = torch.from_numpy(crop_batch), torch.from_numpy(shapes)
+    exact, rounded = (
+        released.calibration.probabilities(network(*given))
+        for network in (released.network.folded(), released.network.folded().in_bfloat16())
+    )
+    assert not torch.equal(exact, rounded)
+    assert torch.allclose(exact, rounded, atol=0.02)
+
+
 def test_the_shape_is_seen_and_may_be_missing(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
     hidden = read(network, crop_batch, np.full_like(shapes, np.nan))
     assert np.isfinite(hidden).all()
