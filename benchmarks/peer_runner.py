@@ -13,19 +13,20 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 Read = Callable[[bytes], str | None]
 
 
-def face2emoji(threads: int) -> Read:
+def face2emoji(threads: int, *, main_only: bool = False) -> Read:
     """Return the product's reader, which reads every face with all cues, map included; the main face answers."""
     from inference import load_reader
 
     reader = load_reader(threads=threads)
 
     def read(data: bytes) -> str | None:
-        main = reader.read(data).main
+        main = reader.read(data, main_only=main_only).main
         return main.expression if main else None
 
     return read
@@ -94,6 +95,7 @@ def resnet18(threads: int) -> Read:
 
 READERS: dict[str, Callable[[int], Read]] = {
     "face2emoji": face2emoji,
+    "face2emoji-main": partial(face2emoji, main_only=True),
     "fer": fer,
     "resnet18": resnet18,
 }

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.peers import (
+    MAIN_FACE,
     OURS,
     PEERS,
     Answer,
@@ -78,6 +79,11 @@ def test_the_table_holds_each_reader_beside_ours() -> None:
 
 
 def test_a_peer_that_wins_is_named_with_what_it_wins() -> None:
+    main = figures(MAIN_FACE.name, 5)
+    assert verdict([figures(OURS.name, 10), main, figures("fer", 45)])[0] == (
+        "The fastest peer, fer, takes 4.50 times our median, and 9.00 times that of our main face."
+    )
+    assert verdict([figures(OURS.name, 10), main]) == []
     lines = verdict([figures(OURS.name, 10), figures("slow", 80), figures("fer", 45, accuracy=0.6)])
     assert lines == [
         "The fastest peer, fer, takes 4.50 times our median.",
