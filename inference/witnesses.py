@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Chosen on muxspace's people that training may see, where larger weights made sad faces happy; MODEL_CARD.md has what
-# they bring on people that it may not.
+# Chosen on muxspace's people that training may see, where larger weights made sad faces happy and neutral ones smile;
+# MODEL_CARD.md has what they bring on people that it may not.
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     # Lips drawn up and apart are a smile, whatever the eyes do: fear draws them aside or down.
     "smile_open": {"happy": 2, "fear": 1 / 3},
     # The network takes a smile without teeth for neutral.
-    "smile_closed": {"neutral": 1 / 3},
+    "smile_closed": {"neutral": 0.6},
 }
 """Cue -> expression -> by how much a certain cue multiplies its odds; what is not named stays as it is."""
 
