@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +32,6 @@ from training.train import train
 
 TINY = Config(epochs=2, batch=16, growth=0, rate=0.03, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), average=0.8)
 KEYS = {"AWS_ACCESS_KEY_ID": "face", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,12 @@ def put(folder: Path, into: Remote) -> None:
             write(into / path.relative_to(folder).as_posix(), path.read_bytes())
 
 
-def run(server: Server, *arguments: str | Path | Remote) -> str:
-    """Run `python -m training`, as people do, and return what it printed."""
-    command = [sys.executable, "-m", "training", *map(str, arguments)]
-    environment = {**os.environ, **server.environment}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def run(*arguments: str | Path | Remote) -> str:
+    """Run the command line of `python -m training`, and return what it printed."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert main([*map(str, arguments)]) == 0
+    return printed.getvalue()
 
 
 def losses(history: bytes) -> list[float]:
@@ -104,7 +104,7 @@ def test_the_whole_story_in_a_bucket_is_the_one_on_disk(
 ) -> None:
     put(small_data, bucket / "raw")
     source, votes = bucket / "raw/fer2013.csv.gz", bucket / "raw/fer2013new.csv"
-    run(server, "prepare", source, "--votes", votes, "--out", bucket / "faces.npz", "--workers", "1")
+    run("prepare", source, "--votes", votes, "--out", bucket / "faces.npz", "--workers", "1")
     there = Faces.load(bucket / "faces.npz")
     here = prepare(small_data / "fer2013.csv.gz", small_data / "fer2013new.csv", tmp_path / "faces.npz", workers=1)
     assert there.source == here.source
@@ -114,17 +114,17 @@ def test_the_whole_story_in_a_bucket_is_the_one_on_disk(
     tiny = ["--batch", "16", "--average", "0.8", "--blocks", *"1111", "--widths", "8", "8", "16", "16"]
     tiny += ["--growth", "0", "--rate", "0.03"]
     trained = ["train", "--data", bucket / "faces.npz", "--out", bucket / "run", "--threads", "1", *tiny]
-    run(server, *trained, "--epochs", "1")
+    run(*trained, "--epochs", "1")
     torch.set_num_threads(1)
     train(here, replace(TINY, epochs=1), tmp_path / "run")
     history = (bucket / "run/history.jsonl").read_bytes()
     assert losses(history) == losses((tmp_path / "run/history.jsonl").read_bytes())
-    run(server, *trained, "--epochs", "1")  # finished: nothing is left to do
+    run(*trained, "--epochs", "1")  # finished: nothing is left to do
     assert (bucket / "run/history.jsonl").read_bytes() == history
 
-    run(server, "export", "--data", bucket / "faces.npz", "--run", bucket / "run", "--out", tmp_path / "w.safetensors")
+    run("export", "--data", bucket / "faces.npz", "--run", bucket / "run", "--out", tmp_path / "w.safetensors")
     write(bucket / "w.safetensors", (tmp_path / "w.safetensors").read_bytes())
-    said = run(server, "evaluate", "--data", bucket / "faces.npz", "--checkpoint", bucket / "w.safetensors")
+    said = run("evaluate", "--data", bucket / "faces.npz", "--checkpoint", bucket / "w.safetensors")
     assert json.loads(said) == checkpoint.load(tmp_path / "w.safetensors").about["figures"]
 
 
