@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 
 from inference.avif import frame_sizes
 from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference.reading import PhotoLimits
 
 # A face needs about 64 px, and in a group photo it may be a 25th of the width. The long side ends up below twice this.
 WORKING_SIDE = 1600
@@ -30,14 +31,6 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 # Pillow's remarks on odd metadata and on sizes are for programmers; what matters to the sender is raised below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoLimits:
-    """What is refused unseen: more bytes than `max_bytes`, or more pixels (width times height) than `max_pixels`."""
-
-    max_bytes: int = 20 * 1024 * 1024
-    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)

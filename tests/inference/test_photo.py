@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference.errors import ImageTooLarge, UnreadableImage, UnsupportedFormat
-from inference.photo import WORKING_SIDE, Photo, PhotoLimits, decode
+from inference.photo import WORKING_SIDE, Photo, decode
+from inference.reading import PhotoLimits
 from tests.inference.picture_files import (
     BLUE,
     FORMATS,
