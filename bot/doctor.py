@@ -141,7 +141,7 @@ async def _model(load: Callable[[], Reader]) -> Findings:
     def read() -> str:
         reader = load()
         try:
-            reader.read(_drawing(), main_only=False)
+            reader.read(_drawing(), main_only=False, before=())
             return reader.model
         finally:
             reader.close()

@@ -110,7 +110,7 @@ class ReaderDied(BotError):
         "The process that reads photos ended ({cause}). Where memory is short the system kills it; otherwise run "
         "`python -m bot doctor`."
     )
-    of_photo = "Reading this picture failed, and would again. Send another one, or a copy saved anew."
+    of_photo = "Reading this photo failed, and would again. Send another one, or a copy saved anew."
 
     def __init__(self, cause: str, *, by_photo: bool) -> None:
         super().__init__(self.sentence.format(cause=cause))

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bot.errors import BotError, LiveFull, LiveRefused
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
-from inference import EmojiMap, Face2EmojiError, Reading, Steady, explain
+from inference import Box, EmojiMap, Face2EmojiError, Reading, Steady, explain
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,10 @@ MAX_FRAME_PIXELS = 2_100_000
 
 FRAMES_A_SECOND = 30
 """Of one connection; more shows nothing new."""
+
+LOOK_AROUND_SECONDS = 0.5
+"""Between two looks at the whole frame. Meanwhile the faces seen are followed, which takes half the time; when one is
+lost, the whole frame is looked at at once."""
 
 IDLE_SECONDS = 30.0
 """Without a frame, until the place is given to somebody else."""
@@ -115,6 +119,8 @@ class _Stream:
         self._steady = Steady(emoji_map)
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._explained: list[str] = []
+        self._places: tuple[Box, ...] = ()
+        self._looked_around = -LOOK_AROUND_SECONDS
 
     async def run(self) -> NoReturn:
         """Take frames in and answer them until either ends: both do so by an error."""
@@ -151,7 +157,7 @@ class _Stream:
             frame = await self._frames.get()
             started = time.monotonic()
             try:
-                reading = await self._service.read(frame)
+                reading = await self._read(frame, started)
             except Face2EmojiError as error:
                 await _say(self._socket, error)
             else:
@@ -159,6 +165,14 @@ class _Stream:
                     raise _Ended(REFUSED, LiveRefused(LiveRefused.too_large.format(pixels=MAX_FRAME_PIXELS)))
                 await _send(self._socket, self._to_json(self._steady.settle(reading, started)))
             await asyncio.sleep(started + 1 / FRAMES_A_SECOND - time.monotonic())
+
+    async def _read(self, frame: bytes, now: float) -> Reading:
+        """Follow the faces of the last frame, or look for all when it is time."""
+        if now - self._looked_around >= LOOK_AROUND_SECONDS:
+            self._places, self._looked_around = (), now
+        reading = await self._service.read(frame, before=self._places)
+        self._places = tuple(face.box for face in reading.faces)
+        return reading
 
     def _to_json(self, reading: Reading) -> dict[str, Any]:
         """Return the reading; a face whose rule is a new one has its explanation with it.

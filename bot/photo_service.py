@@ -8,7 +8,7 @@ that cannot be read, and not tried again. Pixels, names and what a face says are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from bot.reader_process import ReadingFailed
 from inference import Face2EmojiError, Reading, UnreadableImage
 
 if TYPE_CHECKING:
-    from inference import EmojiMap, Masked
+    from inference import Box, EmojiMap, Masked
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -39,8 +39,8 @@ class Reader(Protocol):
     def model(self) -> str:
         """The weights' version."""
 
-    def read(self, data: bytes, /, *, main_only: bool) -> Reading:
-        """Read one photo; in half the time if only its main face is asked for."""
+    def read(self, data: bytes, /, *, main_only: bool, before: Sequence[Box]) -> Reading:
+        """Read one photo; in half the time if only its main face is asked for, or if the last frame's are followed."""
 
     def mask(self, data: bytes, /, *, everyone: bool, emoji_map: EmojiMap | None) -> Masked:
         """Cover the faces of one photo with the emoji of a map, None for the reader's own."""
@@ -105,20 +105,23 @@ class PhotoService:
         if self._waiting >= self._queue_limit:
             raise Busy
 
-    async def read(self, data: bytes, *, patient: bool = False, main_only: bool = False) -> Reading:
+    async def read(
+        self, data: bytes, *, patient: bool = False, main_only: bool = False, before: Sequence[Box] = ()
+    ) -> Reading:
         """Read one photo.
 
         Args:
             data: the encoded picture.
             patient: wait behind a full line too, as a job does whose number is bounded elsewhere.
             main_only: only the answer for the whole picture is asked for.
+            before: where the faces were in the last picture of the same video, to follow them.
 
         Raises:
             PhotoError: the photo's fault; UnreadableImage also when reading it ended the reader.
             NotReady, Busy: see `check`; Busy also when the answer takes longer than the time limit.
             InternalError: our fault; the worker lives on.
         """
-        return await self._work(lambda reader: reader.read(data, main_only=main_only), patient)
+        return await self._work(lambda reader: reader.read(data, main_only=main_only, before=before), patient)
 
     async def mask(
         self, data: bytes, *, patient: bool = False, everyone: bool = False, emoji_map: EmojiMap | None = None

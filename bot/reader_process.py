@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bot.errors import ReaderDied
-from inference import EmojiMap, Face2EmojiError, Masked, PhotoLimits, Reading
+from inference import Box, EmojiMap, Face2EmojiError, Masked, PhotoLimits, Reading
 
 if TYPE_CHECKING:
     from bot.photo_service import Reader
@@ -126,14 +126,14 @@ class ReaderProcess:
         """The child's process id."""
         return self._process.pid
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         """Read one photo; see `inference.FaceReader.read`.
 
         Raises:
             Face2EmojiError: as there; ReaderDied: this photo, or something before it, ended the child.
             ReadingFailed: a mistake of ours.
         """
-        return cast("Reading", self._ask("read", data, main_only=main_only))
+        return cast("Reading", self._ask("read", data, main_only=main_only, before=before))
 
     def mask(self, data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
         """Cover the faces of one photo; see `inference.FaceReader.mask`.

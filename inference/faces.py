@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -103,6 +103,8 @@ class _Candidate:
 
 
 _Box = TypeVar("_Box", _Candidate, FoundFace)
+_NO_ANCHORS = np.zeros((3, 2), np.float32)
+"""Of a candidate that is only a place: `_confirm` takes those of its own look."""
 
 
 class _Graph:
@@ -211,14 +213,22 @@ class FaceFinder:
         anywhere = np.array(((72, 80), (120, 80), (96, 120)), np.float32)
         self._lay_mesh(blank, _Candidate(np.array((48, 48, 144, 144), np.float32), anywhere, 1.0))
 
-    def find(self, pixels: NDArray[np.uint8], main_only: bool = False) -> tuple[FoundFace, ...]:
+    def find(
+        self, pixels: NDArray[np.uint8], main_only: bool = False, before: Sequence[Points] = ()
+    ) -> tuple[FoundFace, ...]:
         """Return every face, left to right.
 
         Args:
             pixels: (rows, columns, 3) uint8 RGB, upright.
             main_only: only the face that the photo is about is asked for. Where it is large, small ones may be left
                 out; that takes half the time.
+            before: boxes (4,) of the faces in the last picture of the same video. While each is still near its place,
+                no others are looked for; that takes a third of the time.
         """
+        if before:
+            faces = self._confirm_all(pixels, [_Candidate(box, _NO_ANCHORS, 1.0) for box in before])
+            if len(faces) == len(before):
+                return faces
         near = self._look_near(pixels)
         if main_only and any(_share(hit.box, pixels) >= MAIN_SHARE for hit in near):
             faces = self._confirm_all(pixels, near)

@@ -83,9 +83,9 @@ def decode(data: bytes, limits: PhotoLimits = _DEFAULT_LIMITS) -> Photo:
     except PhotoError:
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge("The picture is too large to unpack. Send a smaller copy.") from error
+        raise ImageTooLarge("The photo is too large to unpack. Send a smaller copy.") from error
     except Exception as error:  # decoders raise anything on damaged bytes
-        raise UnreadableImage("The picture is damaged or cut short. Send it again, or another copy.") from error
+        raise UnreadableImage("The photo is damaged or cut short. Send it again, or another copy.") from error
 
 
 def _format_of(data: bytes) -> str | None:
@@ -157,7 +157,7 @@ def _check_size(width: int, height: int, max_pixels: int, padding: int = 0) -> N
     """Refuse a size over the limit, unless so many columns and rows of `padding` account for it."""
     if width * height - padding * (width + height) > max_pixels:
         raise ImageTooLarge(
-            f"The picture has {width} x {height} pixels and at most {max_pixels / 1e6:g} million are read. "
+            f"The photo has {width} x {height} pixels and at most {max_pixels / 1e6:g} million are read. "
             "Send a smaller copy."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -57,22 +58,26 @@ class FaceReader:
         """The map that chooses."""
         return self._emoji_map
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         """Read every face in an encoded picture.
 
         Args:
             data: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC bytes.
             main_only: only `Reading.emoji` is asked for. Small faces beside a large one may be left out; that takes
                 half the time, but for a map that counts faces.
+            before: the boxes of the faces in the last picture of the same video. While each is still near its place, no
+                others are looked for; that takes half the time.
 
         Raises:
             PhotoError: unreadable_image, unsupported_format or image_too_large; the message is fit to show.
         """
-        return self.read_photo(decode(data, self._limits), main_only=main_only)
+        return self.read_photo(decode(data, self._limits), main_only=main_only, before=before)
 
-    def read_photo(self, photo: Photo, *, main_only: bool = False) -> Reading:
+    def read_photo(self, photo: Photo, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         """Read every face in a decoded picture; see `read`."""
-        return self._reading(photo, self._finder.find(photo.pixels, main_only and not self._emoji_map.counts_faces))
+        main_only = main_only and not self._emoji_map.counts_faces
+        places = [np.array((box.left, box.top, box.right, box.bottom), np.float32) / photo.scale for box in before]
+        return self._reading(photo, self._finder.find(photo.pixels, main_only, places))
 
     def read_everyone(self, photo: Photo) -> Reading:
         """Read every face in a decoded picture, and tell in `Reading.unread` where else there may be one."""

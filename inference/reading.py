@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -115,8 +116,8 @@ class FaceReading:
 
     @property
     def percent(self) -> str:
-        """The confidence for people, e.g. ``"83%"``; never 100%, for nobody is that sure."""
-        return f"{min(99, round(100 * self.confidence))}%"
+        """The confidence for people, e.g. ``"83%"``; cut as in the rules, never 100%: nobody is that sure."""
+        return f"{min(99, math.floor(100 * self.confidence + 1e-9))}%"
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON shape of the CLI and the web API; probabilities keep four decimals."""

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--run", dest="folder", type=place, default=RUN)
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
-    step.add_argument("--balance", type=float, default=0.5, help="weight of rare expressions, 0 to 1 (default 0.5)")
+    step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
     step.add_argument("--smile", type=float, default=1.0, help="how many times a missed smile weighs (default 1)")
     step.add_argument("--blend", type=float, default=1.0, help="the run's share beside its --init, 0 to 1 (default 1)")
     step.set_defaults(run=_export)

@@ -19,11 +19,13 @@ _HOTTEST = 5.0
 """The largest log temperature, either way."""
 
 
-def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0) -> Calibration:
+def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0, origin: Tensor | None = None) -> Calibration:
     """Return the calibration that makes the right answers likeliest.
 
     Share and biases are fitted on rows weighted by their expression's frequency to the power of -balance: 0 serves the
-    commonest expressions, 1 all alike. The temperature is then fitted on the rows as they are.
+    commonest expressions, 1 all alike. Within an expression each data set that shows it counts as much as the others,
+    so that thousands of pictures of one kind do not speak for all. The temperature is then fitted on the rows as they
+    are.
 
     Args:
         logits: of n faces.
@@ -31,12 +33,12 @@ def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0) -> Ca
         balance: 0 to 1.
         smile: how many times a missed smile weighs, 1 or more (cost-sensitive learning, Elkan 2001): a smile taken for
             a blank face disappoints more than a blank face taken for a smile.
+        origin: (n,) int64, which data set each face is from; None for one set.
     """
     if not len(right):
         return Calibration()
     # In double precision: where networks have hardly learned, the search takes steps that overflow single.
-    counts = torch.bincount(right, minlength=_SEVEN).double()
-    weights = counts[right] ** -balance
+    weights = _weights(right, torch.zeros_like(right) if origin is None else origin, balance)
     weights = torch.where(right == EXPRESSIONS.index("happy"), smile * weights, weights)
     weights = weights / weights.sum()
     # Start where both heads are heard alike.
@@ -61,6 +63,14 @@ def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0) -> Ca
     weights = torch.full_like(weights, 1 / len(right))
     _minimise([log_temperature], loss)
     return Calibration(float(torch.sigmoid(share)), tuple(bias.tolist()), float(temperature()))
+
+
+def _weights(right: Tensor, origin: Tensor, balance: float) -> Tensor:
+    """Return what each row counts, (n,) double."""
+    counts = torch.zeros(int(origin.max()) + 1, _SEVEN, dtype=torch.float64)
+    counts.index_put_((origin, right), torch.ones(len(right), dtype=torch.float64), accumulate=True)
+    together, sets = counts.sum(dim=0), (counts > 0).sum(dim=0)
+    return together[right] ** (1 - balance) / sets[right] / counts[origin, right]
 
 
 def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:

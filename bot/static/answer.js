@@ -2,7 +2,7 @@
 // The answer beside the picture: the emoji to copy, the seven bars, the cues that were seen, and why this emoji.
 
 import { announce, byId, draw, make, picture } from "./page.js";
-import { CUES, WORDS, percent } from "./words.js";
+import { CUES, WORDS, inWords, percent } from "./words.js";
 
 /** @typedef {import("./server.js").Face} Face @typedef {import("./server.js").Explanation} Explanation */
 
@@ -89,7 +89,7 @@ function showWhy({ rule, emoji }) {
   if (!explanation || listed.why === explanation) return;
   listed.why = explanation;
   const passed = explanation.passed.map(([other, why, objection]) =>
-    make("li", {}, picture(other), make("span", {}, `${why}: `, make("em", {}, objection.replaceAll("_", " ")))),
+    make("li", {}, picture(other), make("span", {}, `${why}: `, make("em", {}, inWords(objection)))),
   );
   view.passed.replaceChildren(...passed, make("li", { className: "chosen" }, picture(emoji), make("span", {}, `${rule}: chosen`)));
   for (const image of view.passed.querySelectorAll("img")) image.setAttribute("aria-hidden", "true");

@@ -2,6 +2,7 @@
 // The page: pictures or the camera in, emoji and why out. Everything stays in this tab.
 
 import { buildAnswer, showFace, showMessage } from "./answer.js";
+import { encode } from "./camera.js";
 import { Faces } from "./faces.js";
 import { Live } from "./live.js";
 import { announce, byId, draw, picture } from "./page.js";
@@ -13,6 +14,7 @@ import { WORDS, percent } from "./words.js";
 
 const ANNOUNCE_MS = 2000; // live must not flood a screen reader
 const NOTICE_MS = 4000; // for which words stay that the next answer would wipe away
+const SNAPSHOT_QUALITY = 0.92;
 const STRIP = 12; // emoji that the strip keeps
 
 const view = {
@@ -141,10 +143,18 @@ function leave() {
 
 // ---- pictures ----
 
-/** Read these, and show the first. @param {Iterable<File> | null | undefined} files */
+/** Read these, and show the first; without any, say so. @param {Iterable<File> | null | undefined} files */
 function usePictures(files) {
   const [first] = pictures.read(files ?? []);
-  if (first) select(first);
+  if (first) {
+    select(first);
+  } else if (live.on) {
+    said.until = performance.now() + NOTICE_MS;
+    notify(WORDS.notPhotos);
+  } else {
+    byId("detail").textContent = WORDS.notPhotos;
+    announce(WORDS.notPhotos);
+  }
 }
 
 /** @param {Picture} picture */
@@ -255,25 +265,24 @@ function remember(emoji, name) {
   while (view.strip.children.length > STRIP) view.strip.firstElementChild.remove();
 }
 
-/** Keep what is seen now, as a picture with its emoji. */
+/** Keep what was answered last, as a picture with its emoji. */
 async function keepSnapshot() {
-  const reading = shown;
-  if (!reading) return;
-  const covered = faces.covering;
-  const { videoWidth: width, videoHeight: height } = view.video;
-  const drawn = faces.drawn(width);
-  const photo = await live.snapshot();
-  if (!photo) return;
-  const kept = new Picture(photo, `Snapshot ${++snapshots}`, {
-    width,
-    height,
-    faces: drawn,
-    emoji: drawn.length ? reading.emoji : null,
+  const [reading, frame] = [shown, live.answered];
+  if (!reading || !frame) return;
+  const { width, height } = frame;
+  const enlarged = reading.faces.map((face) => {
+    const box = /** @type {typeof face.box} */ (face.box.map((side) => Math.round((side * width) / reading.width)));
+    return { ...face, box };
   });
+  const covered = faces.covering;
+  const photo = await encode(frame, SNAPSHOT_QUALITY);
+  if (!photo) return;
+  const kept = new Picture(photo, `Snapshot ${++snapshots}`, { ...reading, width, height, faces: enlarged });
   try {
     // Before anybody sees it: who covers faces wants no picture without.
     if (covered) await kept.cover(true, pictures.visit.signal);
     pictures.add(kept);
+    said.at = performance.now(); // the next emoji waits until this is said
     announce(`${kept.name} ${WORDS.kept}`);
   } catch (error) {
     said.until = performance.now() + NOTICE_MS;

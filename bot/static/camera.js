@@ -34,27 +34,30 @@ export async function cameras() {
   return devices.filter((device) => device.kind === "videoinput");
 }
 
-/** The picture that a video shows now. @param {HTMLVideoElement} video @param {number} [side] longest @param {HTMLCanvasElement} [canvas] */
-export function still(video, side = Infinity, canvas = document.createElement("canvas")) {
-  const { videoWidth, videoHeight } = video;
-  const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
-  canvas.width = Math.round(videoWidth * scale);
-  canvas.height = Math.round(videoHeight * scale);
-  canvas.getContext("2d")?.drawImage(video, 0, 0, canvas.width, canvas.height);
-  return canvas;
+/** A still picture as a JPEG. @param {ImageBitmap} still @param {number} quality @param {number} [side] longest @param {HTMLCanvasElement} [canvas] */
+export function encode(still, quality, side = Infinity, canvas = document.createElement("canvas")) {
+  const scale = Math.min(1, side / Math.max(still.width, still.height));
+  canvas.width = Math.round(still.width * scale);
+  canvas.height = Math.round(still.height * scale);
+  canvas.getContext("2d")?.drawImage(still, 0, 0, canvas.width, canvas.height);
+  return jpeg(canvas, quality);
 }
 
 /**
- * A function that gives the newest frame of a video: at once if it was not given before, else when it comes.
- * @param {HTMLVideoElement} video @returns {(signal: AbortSignal) => Promise<Blob | null>}
+ * A function that gives the newest frame of a video, in full size and smaller, as it is sent: at once if it was not given
+ * before, else when it comes.
+ * @param {HTMLVideoElement} video
+ * @returns {(signal: AbortSignal) => Promise<{whole: ImageBitmap, small: Blob | null} | null>}
  */
 export function frames(video) {
   const canvas = document.createElement("canvas");
   let given = -1;
+  const ready = () => video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && video.currentTime !== given;
   return async (signal) => {
-    while (!signal.aborted && (video.currentTime === given || !video.videoWidth)) await pause(5, signal);
+    while (!signal.aborted && !ready()) await pause(5, signal);
     if (signal.aborted) return null;
     given = video.currentTime;
-    return jpeg(still(video, FRAME_SIDE, canvas), 0.85);
+    const whole = await createImageBitmap(video);
+    return { whole, small: await encode(whole, 0.85, FRAME_SIDE, canvas) };
   };
 }

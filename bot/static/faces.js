@@ -201,16 +201,6 @@ export class Faces {
     const [w, h] = [this.width, this.height];
     return [(x - width / 2) * w, (y - height / 2) * h, (x + width / 2) * w, (y + height / 2) * h];
   }
-
-  /** The faces as they are drawn now, for another size of the same picture. @param {number} width @returns {Face[]} */
-  drawn(width) {
-    const scale = width / this.width;
-    return this.current.flatMap(({ face, place }) => {
-      if (!face || !place) return [];
-      const box = /** @type {Face["box"]} */ (this.box(place).map((side) => Math.round(side * scale)));
-      return [{ ...face, box, roll: place.roll }];
-    });
-  }
 }
 
 /** @param {HTMLElement} element @param {number} left @param {number} top @param {number} width @param {number} height */

@@ -1,8 +1,8 @@
 // @ts-check
 // Live: the camera's own video, smooth, and beside it a slower stream of readings.
 
-import { cameras, frames, openCamera, still } from "./camera.js";
-import { byId, jpeg, make } from "./page.js";
+import { cameras, frames, openCamera } from "./camera.js";
+import { byId, make } from "./page.js";
 import { Problem, stream, words } from "./server.js";
 import { WORDS } from "./words.js";
 
@@ -15,8 +15,6 @@ import { WORDS } from "./words.js";
  *   ended: (words: string) => void,
  * }} Watcher `noticed`: words over the video, empty when all is well; `ended`: by itself, and why */
 
-const SNAPSHOT_QUALITY = 0.92;
-
 export class Live {
   /** @param {HTMLVideoElement} video @param {Watcher} watcher */
   constructor(video, watcher) {
@@ -28,6 +26,8 @@ export class Live {
     /** @type {MediaStream | null} */
     this.camera = null;
     this.run = new AbortController();
+    /** The frame that was answered last, in full size: what is on show belongs to it. @type {ImageBitmap | null} */
+    this.answered = null;
     this.pauseButton = byId("pause");
     this.choice = byId("cameras");
     this.pauseButton.addEventListener("click", () => (this.paused ? this.resume() : this.pause()));
@@ -72,6 +72,7 @@ export class Live {
     this.on = false;
     this.run.abort();
     this.shut();
+    this.keep(null);
     this.video.srcObject = null;
     this.watcher.noticed("");
   }
@@ -109,10 +110,6 @@ export class Live {
     this.start();
   }
 
-  /** The picture that is seen now, in full size. @returns {Promise<Blob | null>} */
-  snapshot() {
-    return jpeg(still(this.video), SNAPSHOT_QUALITY);
-  }
 
   begin() {
     this.run.abort();
@@ -124,10 +121,20 @@ export class Live {
   /** @param {AbortSignal} signal */
   read(signal) {
     const { watcher } = this;
+    const next = frames(this.video);
+    /** @type {ImageBitmap | null} */
+    let asked = null;
     stream(
       {
-        grab: frames(this.video),
+        grab: async () => {
+          const frame = await next(signal);
+          asked?.close();
+          asked = frame && frame.whole;
+          return frame && frame.small;
+        },
         answered: (reading) => {
+          this.keep(asked);
+          asked = null;
           watcher.noticed("");
           watcher.answered(reading);
         },
@@ -135,6 +142,12 @@ export class Live {
       },
       signal,
     );
+  }
+
+  /** @param {ImageBitmap | null} frame */
+  keep(frame) {
+    this.answered?.close();
+    this.answered = frame;
   }
 
   async listCameras() {

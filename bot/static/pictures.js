@@ -71,7 +71,7 @@ export class Picture {
     } catch {
       return; // who asked for covered faces gets no picture without; why it failed is said on the page
     }
-    const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "picture"}.face2emoji.jpg`;
+    const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "photo"}.face2emoji.jpg`;
     const blob = this.covered ? this.masked : await this.withEmoji();
     if (blob) save(blob, name);
   }
@@ -115,6 +115,7 @@ class Card {
     if (this.thumbnail.src !== this.of.address) this.thumbnail.src = this.of.address;
     draw(this.emoji, failed ? "🙈" : reading ? reading.emoji ?? "🤷" : "⏳");
     this.root.classList.toggle("failed", failed);
+    this.save.hidden = failed;
     this.save.disabled = !reading;
     this.text.textContent = reading ? describe(reading) : words;
     this.faces.replaceChildren();
@@ -149,7 +150,7 @@ export class Pictures {
 
   /** Read these files, in order. @param {Iterable<File>} files @returns {Picture[]} */
   read(files) {
-    const pictures = Array.from(files, (file) => new Picture(file, file.name || "Picture"));
+    const pictures = Array.from(files, (file) => new Picture(file, file.name || "Photo"));
     for (const each of pictures) this.add(each);
     this.waiting.push(...pictures);
     while (this.reading < AT_ONCE && this.waiting.length) this.work();

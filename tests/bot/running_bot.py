@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,7 @@ class WrittenReader(ObedientReader):
         super().__init__()
         self._map = load_emoji_map()
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         super().read(data)
         if data == DAMAGED:
             raise UnreadableImage("the photo is damaged")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from bot.__main__ import Bot
-from inference import EmojiMap, Masked, Reading
+from inference import Box, EmojiMap, Masked, Reading
 
 READING = Reading(width=4, height=3, faces=(), emoji=None)
 
@@ -41,7 +41,7 @@ class ObedientReader:
         self.threads.add(threading.get_ident())
         return self
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         self.seen.append(data)
         self.threads.add(threading.get_ident())
         assert self.may_read.wait(20)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -110,7 +110,7 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
     calm, flicker = face(0.9, {"smile_open": 0.9}), face(0.9, {"wink_left": 0.6})
     assert calm.emoji != flicker.emoji
     readings = iter([reading(calm), reading(flicker), reading(calm)])
-    monkeypatch.setattr(served.reader, "read", lambda data, main_only: next(readings))
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: next(readings))
     with live(served) as socket:
         answers = [ask(socket) for _ in range(3)]
     assert {one["emoji"] for one in answers} == {calm.emoji.character}
@@ -118,6 +118,25 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
     assert explanations[0]["speaks"] == {"smile_open": ["happy"]}
     assert "not seen: wink" in repr(explanations[0]["passed"])
     assert explanations[1:] == [None, None]
+
+
+@pytest.mark.parametrize(("seconds", "followed"), [(1000.0, True), (0.0, False)])
+def test_faces_are_followed_until_it_is_time_to_look_around(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, seconds: float, followed: bool
+) -> None:
+    monkeypatch.setattr(bot.live, "LOOK_AROUND_SECONDS", seconds)
+    served = serve()
+    smiling, places = reading(face(0.9, {})), []
+
+    def read(_data: bytes, *, main_only: bool, before: Sequence[Box]) -> Reading:
+        places.append(list(before))
+        return smiling
+
+    monkeypatch.setattr(served.reader, "read", read)
+    with live(served) as socket:
+        for _ in range(3):
+            ask(socket)
+    assert places == [[], *[[smiling.faces[0].box] if followed else []] * 2]
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1"])
@@ -184,7 +203,7 @@ def test_what_is_no_frame_ends_the_connection(serve: Serve, monkeypatch: pytest.
         socket.send(b"x" * (bot.live.MAX_FRAME_BYTES + 1))
         assert end(socket)[0] == 1009
     large = replace(READING, width=4000, height=3000)
-    monkeypatch.setattr(served.reader, "read", lambda data, main_only: large)
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: large)
     with live(served) as socket:
         assert "too large" in ask(socket)["error"]["message"]
         assert end(socket) == (1008, "live_refused")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 import pytest
 
 from bot.errors import NotReady
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
-from inference import CheckpointError, EmojiMap, Masked, Reading
+from inference import Box, CheckpointError, EmojiMap, Masked, Reading
 from tests.bot.served import READING
 
 
@@ -24,7 +25,7 @@ class PairReader:
         self.threads = [threading.get_ident()]
         made.append(self)
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         self.pair.wait(10)
         self.threads.append(threading.get_ident())
         return READING

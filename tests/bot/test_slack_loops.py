@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
-from inference import Reading
+from inference import Box, Reading
 from tests.bot.running_bot import HAPPY, WrittenReader
 from tests.bot.served import wait_until
 from tests.bot.slack_served import SlackBot, header_of
@@ -26,7 +26,7 @@ QUIET = 1.5
 class Optimist(WrittenReader):
     """Finds a happy face in every photo; the other bot has the real model."""
 
-    def read(self, data: bytes, *, main_only: bool = False) -> Reading:
+    def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
         return super().read(HAPPY)
 
 

@@ -114,7 +114,7 @@ def test_a_mistake_in_the_web_channel_itself_has_the_same_shape(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     served = serve()
-    monkeypatch.setattr(served.reader, "read", lambda data, main_only: None)
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: None)
     response = served.post()
     assert error_of(response) == (500, "internal_error")
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -361,7 +361,7 @@ def test_an_explanation_comes_when_it_is_asked_for(serve: Serve, monkeypatch: py
     chosen = load_emoji_map().choose({"happy": 1.0}, {"smile_open": 0.9})
     face = FaceReading(Box(0, 0, 2, 2), "happy", 1.0, {"happy": 1.0}, {"smile_open": 0.9}, chosen.emoji, chosen.rule)
     reading = Reading(4, 3, (face,), face.emoji)
-    monkeypatch.setattr(served.reader, "read", lambda data, main_only: reading)
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: reading)
     assert served.post().json() == reading.to_json()
     (shown,) = served.http.post("/api/read?explain=1", content=b"photo").json()["faces"]
     explanation = shown.pop("explanation")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, WebSocket, WebSocketRoute, expect
 
 from tests.e2e.conftest import Complaints
 from tests.e2e.looks import assert_accessible, assert_boxed, assert_smiling, place, yellow
-from tests.e2e.served import launch
+from tests.e2e.served import ASTRONAUT, launch, write_film
 
 RUNNING = """() => {
     const camera = document.getElementById("video").srcObject;
@@ -115,6 +117,45 @@ def test_live_from_start_to_stop(page: Page, face_in_video: tuple[float, float],
     page.locator(".card button").first.click()
     expect(page.locator("#photo")).to_be_visible()
     assert_smiling(page)
+
+
+def test_a_snapshot_is_the_frame_that_was_answered(
+    playwright: Playwright, chromium: str, address: str, tmp_path: Path
+) -> None:
+    sent: list[bytes] = []
+
+    def answer_one_frame(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def forward(frame: bytes | str) -> None:
+            assert isinstance(frame, bytes)
+            sent.append(frame)
+            if len(sent) == 1:
+                server.send(frame)
+
+        route.on_message(forward)
+
+    portrait = Image.open(ASTRONAUT).resize((480, 480))
+    film = [Image.new("RGB", (1280, 960), (90, 90, 90)) for _ in range(100)]
+    for number, frame in enumerate(film):
+        frame.paste(portrait, (8 * number, 4 * number))
+    write_film(tmp_path / "walk.y4m", film, rate=20)
+    camera = f"--use-file-for-fake-video-capture={tmp_path / 'walk.y4m'}"
+    with launch(playwright, chromium, "--use-fake-ui-for-media-stream", camera) as browser:
+        page = browser.new_page()
+        page.route_web_socket("**/api/live", answer_one_frame)
+        page.goto(address)
+        go_live(page)
+        page.wait_for_timeout(1000)  # the person walks on
+        page.get_by_role("button", name="Snapshot", exact=True).click()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Download Snapshot 1").click()
+        saved.value.save_as(tmp_path / "snapshot.jpg")
+    snapshot = Image.open(tmp_path / "snapshot.jpg").convert("L")
+    assert snapshot.size == (1280, 960)
+    answered = np.asarray(Image.open(BytesIO(sent[0])).convert("L"), np.float32)
+    changed = np.abs(np.asarray(snapshot.resize((640, 480)), np.float32) - answered) > 30
+    assert changed.mean() < 0.1  # where the emoji rides; a second later it would be a quarter
 
 
 def test_a_lost_connection_is_said_and_opened_anew(page: Page, complaints: Complaints) -> None:

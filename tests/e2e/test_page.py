@@ -86,6 +86,14 @@ def test_paste_from_the_real_clipboard(page: Page) -> None:
     assert_smiling(page)
 
 
+def test_pasted_words_are_no_photo(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('a smile')")
+    page.keyboard.press("Control+V")
+    expect(page.locator("#detail")).to_contain_text("That was no photo.")
+    expect(page.locator("#announcer")).to_contain_text("That was no photo.")
+
+
 def test_drop(page: Page) -> None:
     transfer = page.evaluate_handle(
         """(bytes) => {
@@ -108,7 +116,7 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
     )  # Playwright begins to catch choosers late: before the reload is in time
     page.reload()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
+    expect(page.get_by_role("button", name="Choose photos")).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     two = smile((1024, 512))
@@ -135,7 +143,7 @@ def test_everything_works_from_the_keyboard(page: Page) -> None:
 
 def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page, tmp_path: Path) -> None:
     cover = page.get_by_role("button", name="Cover faces")
-    download = page.get_by_role("button", name="Download the picture with its emoji")
+    download = page.get_by_role("button", name="Download the photo with its emoji")
     expect(cover).to_be_disabled()
     expect(download).to_be_disabled()
     page.set_input_files("#file", ASTRONAUT)
@@ -198,7 +206,7 @@ def test_clearing_leaves_the_keyboard_where_it_can_go_on(page: Page) -> None:
     assert_smiling(page)
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#choose")).to_be_focused()
-    expect(page.locator("#announcer")).to_have_text("The pictures are gone.")
+    expect(page.locator("#announcer")).to_have_text("The photos are gone.")
 
 
 def test_no_face_is_an_answer(page: Page) -> None:
@@ -284,6 +292,7 @@ def test_several_pictures_have_a_card_each_in_order(page: Page, complaints: Comp
     expect(cards.locator(".card-name")).to_have_text(["one.jpg", "words.txt", "two.png", "green.png"])
     assert_smiling(page)  # the first is on show
     expect(cards.nth(0).locator("button").first).to_have_attribute("aria-current", "true")
+    expect(cards.get_by_role("button", name="Download")).to_have_count(3)  # of what failed there is nothing to save
     cards.nth(1).locator("button").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#headline")).to_have_text("That did not work")

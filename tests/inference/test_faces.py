@@ -66,6 +66,25 @@ def test_for_the_main_face_the_small_ones_may_be_left_out_beside_a_large_one(
         assert same.anchors == pytest.approx(one.anchors, abs=2)
 
 
+def test_faces_of_the_last_frame_are_followed_and_new_ones_are_found_when_one_is_lost(
+    finder: FaceFinder, head: Pixels
+) -> None:
+    def frame(*places: tuple[int, int]) -> Pixels:
+        picture = np.full((480, 640, 3), 110, np.uint8)
+        for x, y in places:
+            picture[y : y + 200, x : x + 200] = resized(head, 200)
+        return picture
+
+    (before,) = finder.find(frame((30, 100)))
+    moved, both = frame((50, 90)), frame((50, 90), (400, 200))
+    (anew,), (followed,) = finder.find(moved), finder.find(moved, before=[before.box])
+    assert followed.anchors == pytest.approx(anew.anchors, abs=2)
+    assert len(finder.find(both, before=[before.box])) == 1
+    assert len(finder.find(both, before=[before.box, finder.find(both)[1].box])) == 2
+    (elsewhere,) = finder.find(frame((400, 200)), before=[before.box])
+    assert elsewhere.box[0] > 400
+
+
 def test_a_tight_crop_that_cuts_chin_and_forehead(finder: FaceFinder, astronaut: Pixels) -> None:
     (face,) = finder.find(np.ascontiguousarray(astronaut[85:175, 178:272]))
     assert np.prod(face.box[2:] - face.box[:2]) > 0.6 * 90 * 94

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,17 @@ def test_for_the_main_face_alone_small_ones_are_left_out_unless_the_map_counts_t
 ) -> None:
     assert len(reader_with("group: strongest", "group: strongest").read(large_and_small, main_only=True).faces) == 1
     assert len(reader_with("group: strongest", "group: majority").read(large_and_small, main_only=True).faces) == 2
+
+
+def test_faces_are_followed_in_pixels_of_the_full_size_photo(portrait: bytes) -> None:
+    head = Image.open(io.BytesIO(portrait)).convert("RGB").crop((140, 30, 310, 200)).resize((900, 900))
+    both = Image.new("RGB", (3600, 2400), (110, 110, 110))
+    for x in (300, 2200):
+        both.paste(head, (x, 700))
+    file = io.BytesIO()
+    both.save(file, "JPEG", quality=90)
+    with closing(load_reader()) as reader:
+        left, right = (face.box for face in reader.read(file.getvalue()).faces)
+        (followed,) = reader.read(file.getvalue(), before=[right]).faces
+    assert abs(followed.box.left - right.left) < 20
+    assert left.right < followed.box.left

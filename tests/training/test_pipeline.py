@@ -247,6 +247,24 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
     assert balanced[1] < 0.05
 
 
+def test_calibration_hears_a_small_data_set_as_well_as_a_large_one() -> None:
+    chance = torch.Generator().manual_seed(0)
+    right = torch.randint(7, (6000,), generator=chance)
+    origin = (torch.arange(6000) % 10 == 0).long()
+    surprise = EXPRESSIONS.index("surprise")
+    # In the small set surprise shows less than in the large one.
+    faint = 2.0 * (origin == 1) * (right == surprise)
+    evidence = torch.randn(6000, 7, generator=chance) + 2.5 * torch.nn.functional.one_hot(right, 7)
+    evidence[:, surprise] -= faint
+    logits = Logits(torch.cat([evidence, torch.zeros(6000, 1)], dim=1), torch.zeros(6000, 7))
+
+    def found(calibration: Calibration) -> float:
+        rows = (origin == 1) & (right == surprise)
+        return float((calibration.probabilities(logits).argmax(dim=1)[rows] == surprise).float().mean())
+
+    assert found(fit(logits, right, 0.75, origin=origin)) > found(fit(logits, right, 0.75)) + 0.04
+
+
 def test_evaluate_on_labelled_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/grey.png").write_bytes(_blank())
