@@ -20,6 +20,13 @@ def family(process: int) -> Iterator[int]:
     yield from found
 
 
+def is_alive(process: int) -> bool:
+    """Return whether there is such a process that has not ended; one that nobody has asked for its status has."""
+    with suppress(OSError):
+        return _fields(process)[0] != "Z"
+    return False
+
+
 def megabytes(process: int) -> float:
     """Return the resident memory of a process and its descendants in MB; a page that n of them share counts once."""
     return sum(_proportional_kilobytes(one) for one in family(process)) / 1024

@@ -209,6 +209,7 @@ class PhotoService:
             self._idle.put_nowait(worker)
             return
         self._count(-1)
+        self._returning += 1  # so that photos wait for the first try
         replacement = asyncio.create_task(self._replace(worker))
         self._replacements.add(replacement)
         replacement.add_done_callback(self._replacements.discard)
@@ -216,7 +217,6 @@ class PhotoService:
     async def _replace(self, dead: _Worker) -> None:
         """Load another reader, as often as it takes."""
         await asyncio.get_running_loop().run_in_executor(dead.thread, dead.reader.close)
-        self._returning += 1  # so that photos wait for the first try
         back = await self._try_to_hire(dead.thread)
         self._returning -= 1
         wait = FIRST_WAIT

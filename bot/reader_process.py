@@ -159,13 +159,15 @@ class ReaderProcess:
         overdue.start()
         try:
             self._connection.send((method, data, options))
-            answer = self._connection.recv()
+            answer, exhausted = self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join(_CLOSE_SECONDS)
             late = time.monotonic() - started >= self._seconds
             raise ReaderDied("timeout" if late else _cause(self._process.exitcode), by_photo=True) from None
         finally:
             overdue.cancel()
+        if exhausted:  # it ends by itself, and the next photo finds it so
+            self._process.join(_CLOSE_SECONDS)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -214,9 +216,8 @@ def _serve(connection: Connection, load: Callable[[], Reader], seconds: float) -
             signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)  # whose default is to kill, whatever code runs
             answer, exhausted = _answer(reader, *request)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            del request
-            connection.send(answer)
-            del answer
+            connection.send((answer, exhausted))
+            del request, answer  # an idle reader holds no photo
     reader.close()
 
 
