@@ -31,6 +31,7 @@ from PIL import Image, ImageEnhance
 from pydantic import SecretStr
 from tqdm import tqdm
 
+from benchmarks.processes import family, processor_seconds
 from bot.settings import Settings
 from bot.store import Chat, Store, open_database
 
@@ -198,7 +199,7 @@ class Bench:
 
     Args:
         chats: where; each measurement forgets the records of the one before.
-        bot: the process whose processor time is read.
+        bot: the process whose processor time is read, with that of its readers.
     """
 
     def __init__(self, chats: Platform, bot: int) -> None:
@@ -283,15 +284,10 @@ class Bench:
         busy = (sum(machine) - machine[3] - machine[4]) / os.sysconf("SC_CLK_TCK")
         return (
             busy,
-            _processor_seconds(self._bot),
-            sum(map(_processor_seconds, self._chats.processes)),
+            processor_seconds(family(self._bot)),
+            processor_seconds(self._chats.processes),
             time.monotonic(),
         )
-
-
-def _processor_seconds(process: int) -> float:
-    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def quantile(seconds: Sequence[float], percent: int) -> float:

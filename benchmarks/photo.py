@@ -32,8 +32,9 @@ from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
 from inference.emoji_map import load_emoji_map
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
-from inference.photo import WORKING_SIDE, PhotoLimits, decode
+from inference.photo import WORKING_SIDE, decode
 from inference.reader import FaceReader
+from inference.reading import PhotoLimits
 
 PORTRAIT = Path(__file__).parents[1] / "tests" / "pictures" / "astronaut.jpg"
 QUALITY = 90

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
@@ -22,6 +23,7 @@ from bot.live import MAX_FRAME_BYTES, LiveStreams
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
+from bot.reader_process import READ_SECONDS, ReaderProcess, load_face_reader, prepare
 from bot.settings import Settings, load_settings
 from bot.web_channel import WebChannel
 from inference import EmojiMap, Face2EmojiError, PhotoLimits, load_emoji_map
@@ -74,15 +76,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def reader_loader(settings: Settings) -> Callable[[], Reader]:
-    """Return the function with which each worker thread makes its reader."""
+    """Return the function with which each worker thread makes its reader, a process of its own."""
+    prepare()  # meanwhile all else is built
     limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-
-    def load() -> Reader:
-        from inference import load_reader  # PyTorch takes seconds; the page and a wrong setting show before it
-
-        return load_reader(settings.checkpoint, settings.emoji_map, limits)
-
-    return load
+    load = partial(load_face_reader, settings.checkpoint, settings.emoji_map, limits)
+    return partial(ReaderProcess, load, min(READ_SECONDS, settings.request_timeout))
 
 
 class Platform(Protocol):

@@ -97,6 +97,27 @@ class MethodNotAllowed(BotError):
     sentence = "This address does not take that HTTP method. Photos go to POST /api/read or /api/mask."
 
 
+class ReaderDied(BotError):
+    """The process of a reader ended.
+
+    Args:
+        cause: how: a signal's name, ``status 1``, or ``timeout`` where it was killed for taking too long.
+        by_photo: a photo was being read, and is held to be the cause.
+    """
+
+    code = "reader_died"
+    sentence = (
+        "The process that reads photos ended ({cause}). Where memory is short the system kills it; otherwise run "
+        "`python -m bot doctor`."
+    )
+    of_photo = "Reading this photo failed, and would again. Send another one, or a copy saved anew."
+
+    def __init__(self, cause: str, *, by_photo: bool) -> None:
+        super().__init__(self.sentence.format(cause=cause))
+        self.cause = cause
+        self.by_photo = by_photo
+
+
 class SettingsError(BotError):
     """Environment or .env are wrong: the administrator's side."""
 

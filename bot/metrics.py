@@ -38,6 +38,12 @@ class Metrics:
         )
         self.waiting = Gauge("face2emoji_waiting_photos", "Photos waiting for a free reader.", registry=registry)
         self.readers = Gauge("face2emoji_loaded_readers", "Readers loaded.", registry=registry)
+        self.reader_deaths = Counter(
+            "face2emoji_reader_deaths",
+            "Readers whose process ended, by cause: a signal, a status, or timeout. Each is replaced.",
+            ["cause"],
+            registry=registry,
+        )
         self.live = Gauge("face2emoji_live_connections", "Live pages connected.", registry=registry)
         self.jobs = Counter(
             "face2emoji_jobs",

@@ -1,25 +1,26 @@
 """Async bytes -> reading: a few worker threads that own a reader each, and a bounded line of photos before them.
 
 Everything but the reading itself happens on the event loop, so there is no lock. A photo that nobody waits for any more
-leaves the line by being cancelled. Pixels, names and what a face says are never logged.
+leaves the line by being cancelled. A reader that died is replaced by itself; the photo that ended it is answered as one
+that cannot be read, and not tried again. Pixels, names and what a face says are never logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
-from bot.errors import Busy, InternalError, NotReady
+from bot.errors import Busy, InternalError, NotReady, ReaderDied
 from bot.metrics import Metrics
-from inference import Face2EmojiError, Reading
+from bot.reader_process import ReadingFailed
+from inference import Face2EmojiError, Reading, UnreadableImage
 
 if TYPE_CHECKING:
     from inference import Box, EmojiMap, Masked
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds between tries to replace a reader that ends while it starts."""
+
 
 class Reader(Protocol):
-    """What this service needs of `inference.FaceReader`."""
+    """What this service needs of `inference.FaceReader`; all may raise `ReaderDied` instead."""
 
     @property
     def model(self) -> str:
@@ -55,10 +59,10 @@ class PhotoService:
     """Reads photos off the event loop.
 
     Args:
-        load: makes one reader; called once in each worker's thread, where that reader stays.
+        load: makes one reader; called in each worker's thread, where that reader stays, once and after each death.
         workers: number of threads.
         queue_limit: photos that may wait while all readers are busy.
-        timeout: seconds until a photo that has no answer is given up.
+        timeout: seconds until a photo that has no answer is given up; a patient one only while it waits.
         metrics: where timings and outcomes go.
     """
 
@@ -72,24 +76,22 @@ class PhotoService:
         self._metrics = metrics
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._loaded = 0
+        self._returning = 0
+        self._replacements: set[asyncio.Task[None]] = set()
         self._waiting = 0
-        self._closing = False
+        self._closing = asyncio.Event()
         self.model = ""
         """The weights' version, once a reader is loaded."""
 
     @property
     def ready(self) -> bool:
-        """True from the first loaded reader until closing."""
-        return self._loaded > 0 and not self._closing
+        """True from the first loaded reader until closing, unless all died and could not be replaced at once."""
+        return self._loaded + self._returning > 0 and not self._closing.is_set()
 
     async def load(self) -> None:
         """Load all readers, one after another; photos are read from the first one on."""
         for thread in self._threads:
-            reader = await asyncio.get_running_loop().run_in_executor(thread, self._load)
-            self.model = reader.model
-            self._idle.put_nowait(_Worker(thread, reader))
-            self._loaded += 1
-            self._metrics.readers.set(self._loaded)
+            await self._hire(thread)
 
     def check(self) -> None:
         """Say no before a photo is even received.
@@ -115,7 +117,7 @@ class PhotoService:
             before: where the faces were in the last picture of the same video, to follow them.
 
         Raises:
-            PhotoError: the photo's fault.
+            PhotoError: the photo's fault; UnreadableImage also when reading it ended the reader.
             NotReady, Busy: see `check`; Busy also when the answer takes longer than the time limit.
             InternalError: our fault; the worker lives on.
         """
@@ -143,8 +145,7 @@ class PhotoService:
         try:
             if not (patient and self.ready):
                 self.check()
-            async with asyncio.timeout(self._timeout):
-                done = await self._work_on(await self._next_worker(), work)
+            done = await self._work_in_time(work, patient)
             outcome = "read"
         except Face2EmojiError as error:
             outcome = error.code
@@ -157,9 +158,23 @@ class PhotoService:
         finally:
             self._metrics.photos.labels(outcome).inc()
 
+    async def _work_in_time(self, work: Callable[[Reader], T], patient: bool) -> T:
+        end = asyncio.get_running_loop().time() + self._timeout
+        while True:
+            async with asyncio.timeout_at(end):
+                worker = await self._next_worker()
+            try:
+                # Tried again, a job's photo that hangs would hang again: it waits until its reader is killed for it.
+                async with asyncio.timeout_at(None if patient else end):
+                    return await self._work_on(worker, work)
+            except ReaderDied as death:
+                if death.by_photo:
+                    raise UnreadableImage(death.of_photo) from death
+
     async def close(self) -> None:
         """Let photos under way finish, then free every reader in its own thread."""
-        self._closing = True
+        self._closing.set()
+        await asyncio.gather(*self._replacements)
         for _ in range(self._loaded):
             worker = await self._idle.get()
             await asyncio.get_running_loop().run_in_executor(worker.thread, worker.reader.close)
@@ -184,8 +199,52 @@ class PhotoService:
         return await asyncio.shield(future)
 
     def _free(self, worker: _Worker, done: asyncio.Future[T]) -> None:
-        done.exception()  # looked at, so that asyncio does not report it once more when nobody waits for it
-        self._idle.put_nowait(worker)
+        error = done.exception()  # looked at, so that asyncio does not report it once more when nobody waits for it
+        if not isinstance(error, ReaderDied):
+            self._idle.put_nowait(worker)
+            return
+        log.error("reader_died", cause=error.cause, by_photo=error.by_photo)
+        self._metrics.reader_deaths.labels(error.cause).inc()
+        if self._closing.is_set():
+            self._idle.put_nowait(worker)
+            return
+        self._count(-1)
+        self._returning += 1  # so that photos wait for the first try
+        replacement = asyncio.create_task(self._replace(worker))
+        self._replacements.add(replacement)
+        replacement.add_done_callback(self._replacements.discard)
+
+    async def _replace(self, dead: _Worker) -> None:
+        """Load another reader, as often as it takes."""
+        await asyncio.get_running_loop().run_in_executor(dead.thread, dead.reader.close)
+        back = await self._try_to_hire(dead.thread)
+        self._returning -= 1
+        wait = FIRST_WAIT
+        while not back and not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+            back = await self._try_to_hire(dead.thread)
+
+    async def _try_to_hire(self, thread: ThreadPoolExecutor) -> bool:
+        if self._closing.is_set():
+            return False
+        try:
+            await self._hire(thread)
+        except Exception as error:
+            log.error("reader_not_started", kind=type(error).__name__)
+            return False
+        return True
+
+    async def _hire(self, thread: ThreadPoolExecutor) -> None:
+        reader = await asyncio.get_running_loop().run_in_executor(thread, self._load)
+        self.model = reader.model
+        self._count(+1)
+        self._idle.put_nowait(_Worker(thread, reader))
+
+    def _count(self, change: int) -> None:
+        self._loaded += change
+        self._metrics.readers.set(self._loaded)
 
     def _work_in_thread(self, reader: Reader, work: Callable[[Reader], T]) -> T:
         started = perf_counter()
@@ -194,10 +253,8 @@ class PhotoService:
         except Face2EmojiError:
             raise
         except Exception as error:
-            # Kind and place only: a library's message may quote the data.
-            frames = traceback.extract_tb(error.__traceback__)
-            where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-            log.error("photo_failed", kind=type(error).__name__, where=where)
+            failed = error if isinstance(error, ReadingFailed) else ReadingFailed.of(error)
+            log.error("photo_failed", kind=failed.kind, where=failed.where)
             raise InternalError from error
         finally:
             self._metrics.read_seconds.observe(perf_counter() - started)

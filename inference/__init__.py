@@ -14,15 +14,13 @@ from inference.errors import (
     UnreadableImage,
     UnsupportedFormat,
 )
-from inference.photo import PhotoLimits
-from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading, UnreadFace
+from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Masked, PhotoLimits, Reading, UnreadFace
 
 if TYPE_CHECKING:
     from inference.drawing import emoji_svg
     from inference.emoji_map import TELEGRAM_REACTIONS, Choice, EmojiMap, load_emoji_map, main_face
     from inference.explanation import Explanation, explain
-    from inference.mask import Masked
-    from inference.reader import FaceReader, load_reader
+    from inference.reader import FaceReader, load_reader, preload
     from inference.steady import Steady
 
 __all__ = [
@@ -53,11 +51,15 @@ __all__ = [
     "load_emoji_map",
     "load_reader",
     "main_face",
+    "preload",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is slow when it is first asked for: PyTorch and MediaPipe take seconds, all emoji a tenth of one."""
+    """Import what is slow when it is first asked for: PyTorch and MediaPipe take seconds, all emoji a tenth of one.
+
+    Only `FaceReader`, `load_reader` and `preload` bring in native libraries; the rest does without, even without NumPy.
+    """
     if name in ("Choice", "EmojiMap", "TELEGRAM_REACTIONS", "load_emoji_map", "main_face"):
         from inference import emoji_map
 
@@ -74,11 +76,7 @@ def __getattr__(name: str) -> Any:
         from inference.steady import Steady
 
         return Steady
-    if name == "Masked":
-        from inference.mask import Masked
-
-        return Masked
-    if name in ("FaceReader", "load_reader"):
+    if name in ("FaceReader", "load_reader", "preload"):
         from inference import reader
 
         return getattr(reader, name)

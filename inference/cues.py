@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inference.eyes import openness
 from inference.head import Head, Points, hold_still
+from inference.reading import CUES
 
 # Indices of MediaPipe's canonical face model, the person's right side first.
 # An eye: outer corner, inner corner, three points of the upper lid and those of the lower lid below them.
@@ -221,9 +222,6 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "eyes_covered": (_below("shade", 0.63, 0.04), *_FACING),
 }
 """Every cue and its tests; left and right are the person's own."""
-
-CUES: tuple[str, ...] = tuple(RULES)
-"""All names a reading may carry."""
 
 
 def read_cues(

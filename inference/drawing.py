@@ -6,12 +6,13 @@ import io
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-
-import resvg_py  # a self-contained SVG renderer: no system library to install
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from inference.errors import Face2EmojiError
 from inference.reading import Emoji
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # OpenMoji draws on a square of 72; its faces are discs of radius 23 in the middle of it, with a line of 2 around them.
 DISC_SHARE = 22.5 / 72
@@ -58,6 +59,9 @@ def emoji_svg(character: str) -> str:
 
 
 def _rendered(svg: str, side: int) -> Image.Image:
+    import resvg_py  # a self-contained SVG renderer: no system library to install
+    from PIL import Image  # late: who only serves SVG does without both
+
     return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side)))).convert("RGBA")
 
 

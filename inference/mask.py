@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -28,19 +27,6 @@ RAISE = 0.12
 # Larger drawings are enlarged from this side: OpenMoji's have no more to show.
 LARGEST_DRAWING = 1024
 QUALITY = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """A photo with its faces covered.
-
-    Attributes:
-        jpeg: the picture, upright, without any metadata.
-        reading: the faces that are covered, `Reading.unread` included.
-    """
-
-    jpeg: bytes
-    reading: Reading
 
 
 def mask(photo: Photo, reading: Reading) -> Image.Image:

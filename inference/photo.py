@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 
 from inference.avif import frame_sizes
 from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference.reading import PhotoLimits
 
 # A face needs about 64 px, and in a group photo it may be a 25th of the width. The long side ends up below twice this.
 WORKING_SIDE = 1600
@@ -22,6 +23,8 @@ WORKING_SIDE = 1600
 # in bytes a pixel: TIFF and WebP 15, AVIF 16 (about 24 above 8 bits a channel), HEIC 12 (20 above 8 bits).
 _MAX_PIXELS = {"TIFF": 40_000_000, "WEBP": 40_000_000, "AVIF": 26_000_000, "HEIF": 50_000_000}
 _MAX_PIXELS_DEEP_HEIF = 32_000_000
+# A TIFF of 16 bits in three or four colours takes twice as long a pixel as other photos: so it stays below two seconds.
+_MAX_PIXELS_DEEP_TIFF = 32_000_000
 # Each scan and each EXIF segment of a JPEG costs time, however short it is. libjpeg-turbo advises this for scans.
 _MAX_JPEG_PARTS = 500
 _TILE_SIDE = 1024
@@ -30,14 +33,6 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 # Pillow's remarks on odd metadata and on sizes are for programmers; what matters to the sender is raised below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoLimits:
-    """What is refused unseen: more bytes than `max_bytes`, or more pixels (width times height) than `max_pixels`."""
-
-    max_bytes: int = 20 * 1024 * 1024
-    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +135,9 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
         _check_size(width, height, max_pixels)
         if kind == "TIFF":  # a tile is unpacked whole, however small the picture
             tags = image.tag_v2  # type: ignore[attr-defined]
+            if max(tags.get(258, (1,))) * len(image.getbands()) > 32:
+                max_pixels = min(max_pixels, _MAX_PIXELS_DEEP_TIFF)
+                _check_size(width, height, max_pixels)
             _check_size(tags.get(322, 0), tags.get(323, 0), max_pixels)
         if kind == "JPEG":
             factor = max(1, max(width, height) // WORKING_SIDE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -17,11 +18,14 @@ from inference.crops import crop, roll, shape
 from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
 from inference.expression import ExpressionReader
-from inference.faces import FaceFinder, FoundFace
-from inference.mask import Masked, jpeg, mask
-from inference.photo import Photo, PhotoLimits, decode
-from inference.reading import EXPRESSIONS, Box, FaceReading, Reading, UnreadFace
+from inference.lean import without
+from inference.mask import jpeg, mask
+from inference.photo import Photo, decode
+from inference.reading import EXPRESSIONS, Box, FaceReading, Masked, PhotoLimits, Reading, UnreadFace
 from inference.witnesses import weigh
+
+with without("matplotlib", "matplotlib.pyplot"):  # MediaPipe's drawing tools ask for it: 24 MB, and a second to start
+    from inference.faces import FaceFinder, FoundFace
 
 
 class FaceReader:
@@ -143,6 +147,23 @@ def _box(photo: Photo, found: FoundFace) -> Box:
     return Box(left, top, min(right, photo.width), min(bottom, photo.height))
 
 
+def preload() -> None:
+    """Load the released weights, and start no thread: whatever is forked from this process shares them.
+
+    Raises:
+        CheckpointError: as `load_reader`.
+    """
+    torch.set_num_threads(1)
+    _expressions(checkpoints.RELEASED)
+
+
+@cache
+def _expressions(weights: Path) -> tuple[ExpressionReader, str]:
+    """Return the network, which all readers share, for nobody writes to it; and the version of its weights."""
+    loaded = checkpoints.load(weights)
+    return ExpressionReader(loaded), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+
+
 def load_reader(
     checkpoint: Path | None = None,
     emoji_map: Path | None = None,
@@ -166,9 +187,7 @@ def load_reader(
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    weights = checkpoint or checkpoints.RELEASED
-    expressions = ExpressionReader(checkpoints.load(weights))
-    model = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    expressions, model = _expressions(checkpoint or checkpoints.RELEASED)
     return FaceReader(
         FaceFinder(),
         expressions,

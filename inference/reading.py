@@ -1,4 +1,4 @@
-"""The frozen result types: what a photo says, with no library type in sight."""
+"""The frozen types of the door: what is refused, and what a photo says; no library type is in sight."""
 
 from __future__ import annotations
 
@@ -9,6 +9,38 @@ from typing import Any
 
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven expressions, in the order of FER2013 (Goodfellow et al. 2013)."""
+
+CUES = (
+    "wink_left",
+    "wink_right",
+    "eyes_closed",
+    "eyes_squeezed",
+    "eyes_wide",
+    "mouth_open",
+    "mouth_wide_open",
+    "smile_closed",
+    "smile_open",
+    "smirk",
+    "pout",
+    "lips_pressed",
+    "brows_raised",
+    "brow_raised",
+    "brows_lowered",
+    "head_tilted",
+    "head_turned",
+    "looking_up",
+    "looking_aside",
+    "eyes_covered",
+)
+"""All cues that a reading may carry; left and right are the person's own. `inference.cues.RULES` has their tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLimits:
+    """What is refused unseen: more bytes than `max_bytes`, or more pixels (width times height) than `max_pixels`."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +94,7 @@ class FaceReading:
         expression: the likeliest of `EXPRESSIONS`.
         confidence: its calibrated probability, 0 to 1.
         scores: calibrated probability of each of `EXPRESSIONS`, weighed with the cues; they sum to 1.
-        cues: confidence, 0.5 to 1, of each of `inference.cues.CUES` that was seen, strongest first; possibly empty.
+        cues: confidence, 0.5 to 1, of each of `CUES` that was seen, strongest first; possibly empty.
         emoji: the answer for this face.
         rule: why, in the words of the rule of the map that chose it.
         roll: how far the head is tilted in the picture, degrees clockwise, -180 to 180; 0 is upright.
@@ -147,3 +179,16 @@ class Reading:
             "faces": [face.to_json() for face in self.faces],
             "emoji": self.emoji.character if self.emoji else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A photo with its faces covered.
+
+    Attributes:
+        jpeg: the picture, upright, without any metadata.
+        reading: the faces that are covered, `Reading.unread` included.
+    """
+
+    jpeg: bytes
+    reading: Reading

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from inference.cues import CUES
-from inference.reading import Emoji
+from inference.reading import CUES, Emoji
 
 CUE_GROUPS: Mapping[str, tuple[str, ...]] = {
     "wink": ("wink_left", "wink_right"),

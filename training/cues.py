@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from inference import FaceReader, main_face
-from inference.cues import CUES
+from inference.reading import CUES
 from training.evaluate import read
 from training.labels import Labelled
 

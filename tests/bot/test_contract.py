@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pillow_heif
@@ -11,7 +12,8 @@ import pytest
 from PIL import Image
 
 from bot.phrases import ENGLISH
-from inference import PhotoLimits, load_reader
+from bot.reader_process import ReaderProcess, load_face_reader
+from inference import PhotoLimits
 from tests.bot.contract import MAX_BYTES, Answer, Contract, Problem, no_face, three_faces
 from tests.bot.running_bot import RunningBot
 from tests.bot.served import wait_until
@@ -53,7 +55,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory, slack_server: SlackServer) -> 
         bot = TelegramBot(
             tmp_path_factory.mktemp("contract"),
             server,
-            lambda: load_reader(limits=PhotoLimits(max_bytes=MAX_BYTES)),
+            partial(ReaderProcess, partial(load_face_reader, None, None, PhotoLimits(max_bytes=MAX_BYTES))),
             slack_base_url=slack_server.url,
             **settings_of("socket"),
             max_bytes=MAX_BYTES,

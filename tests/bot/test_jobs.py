@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,11 +20,13 @@ import bot.jobs
 from bot.errors import DatabaseUnavailable, FileUnavailable
 from bot.jobs import AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
 from bot.metrics import Metrics
-from bot.photo_service import PhotoService
+from bot.photo_service import PhotoService, Reader
+from bot.reader_process import ReaderProcess
 from bot.store import Store, open_database
 from inference import UnreadableImage, load_emoji_map
 from tests.bot.databases import NewDatabase
 from tests.bot.served import ObedientReader
+from tests.bot.unruly_reader import UnrulyReader
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -81,11 +84,18 @@ async def wait_for(true: Callable[[], bool], seconds: float = 20) -> None:
 class World:
     """One process: jobs, their database, the reader."""
 
-    def __init__(self, url: str, reader: ObedientReader, platform: Platform, **changes: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        reader: ObedientReader,
+        platform: Platform,
+        load: Callable[[], Reader] | None = None,
+        **changes: float,
+    ) -> None:
         self.engine = open_database(url)
         self.metrics = Metrics()
         self.reader = reader
-        self.service = PhotoService(reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
+        self.service = PhotoService(load or reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
         times = {"max_age": 900.0, "retention": 86400.0} | changes
         reader_of_posts = PostReader(self.service, Store(self.engine), load_emoji_map())
         self.jobs = Jobs(self.engine, reader_of_posts, self.metrics, **times)
@@ -289,6 +299,20 @@ async def test_an_unreadable_photo_is_an_answer(begin: Begin, platform: Platform
     await world.jobs.submit(job())
     await platform.until(1)
     assert isinstance(platform.results[0].outcomes[0].result, UnreadableImage)
+
+
+@pytest.mark.parametrize("order", ["crash", "hang"])
+async def test_a_photo_that_ends_its_reader_is_answered_and_not_read_again(
+    begin: Begin, platform: Platform, order: str
+) -> None:
+    world = await begin(load=partial(ReaderProcess, UnrulyReader, 1.0))
+    await world.jobs.submit(job(photos=(PhotoRef("photo", (order,)),)))
+    await world.jobs.submit(job(photos=(PhotoRef("photo", ("sound",)),)))
+    await platform.until(2)
+    results = sorted((type(result.outcomes[0].result).__name__ for result in platform.results), key=len)
+    assert results == ["Reading", "UnreadableImage"]
+    assert platform.fetched.count(order) == 1
+    assert world.metrics.retries.labels("test")._value.get() == 0
 
 
 async def test_another_release_s_job_is_understood(begin: Begin, platform: Platform) -> None:

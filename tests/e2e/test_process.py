@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from PIL import Image
 
+from benchmarks.processes import family, is_alive
 from bot.errors import WorkerMisplaced
-from tests.e2e.served import NO_DOT_ENV, bot_environment
+from tests.e2e.served import ASTRONAUT, NO_DOT_ENV, bot_environment
+from tests.inference.picture_files import encoded
 
 
 @contextmanager
-def started(*command: str, token: str = "", **settings: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *command: str, token: str = "", new_session: bool = False, **settings: str
+) -> Iterator[subprocess.Popen[str]]:
     variables = {f"FACE2EMOJI_{name}": value for name, value in settings.items()}
     environment = bot_environment(TELEGRAM_BOT_TOKEN=token, **variables)
     command = (sys.executable, "-m", "bot", *command)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=NO_DOT_ENV, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=NO_DOT_ENV, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=new_session
+    ) as process:
         try:
             yield process
         finally:
@@ -113,6 +122,54 @@ def test_a_signal_ends_it_cleanly_even_while_the_model_loads(number: signal.Sign
         code, _, _ = end(process)
     assert code == 0
     assert time.monotonic() - sent < 15
+
+
+def family_of(process: subprocess.Popen[str]) -> list[int]:
+    return list(family(process.pid))
+
+
+def post(port: int, data: bytes) -> int:
+    with urlopen(f"http://127.0.0.1:{port}/api/read", data, timeout=60) as answer:
+        return int(answer.status)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_and_a_service_manager_signal_all_processes_and_the_photo_is_finished(
+    number: signal.Signals,
+) -> None:
+    port = free_port()
+    large = encoded(Image.new("RGB", (6000, 6000), "white"), "PNG")
+    with started(PORT=str(port), WORKERS="1", new_session=True) as process, ThreadPoolExecutor(1) as client:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Face2Emoji is ready")
+        reading = client.submit(post, port, large)
+        time.sleep(0.2)
+        children = family_of(process)[1:]
+        os.killpg(process.pid, number)
+        assert reading.result(60) == 200
+        code, _, errors = end(process)
+    assert (code, errors) == (0, "")
+    assert children
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, children))
+
+
+def test_the_bot_s_own_process_loads_no_native_decoder_and_no_network() -> None:
+    port = free_port()
+    with started(PORT=str(port), WORKERS="1") as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Face2Emoji is ready")
+        assert post(port, ASTRONAUT.read_bytes()) == 200
+        assert loaded(process.pid) == set()
+        assert {"torch", "mediapipe", "cv2", "PIL"} <= set().union(*map(loaded, family_of(process)))
+
+
+def loaded(process: int) -> set[str]:
+    """Return which packages of native code a process has mapped."""
+    maps = Path(f"/proc/{process}/maps").read_text()
+    return {name for name in ("torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif") if f"/{name}/" in maps}
 
 
 def test_logs_are_json_lines_where_nobody_looks_on() -> None:

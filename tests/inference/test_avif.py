@@ -12,7 +12,8 @@ from PIL import Image
 
 from inference.avif import frame_sizes
 from inference.errors import ImageTooLarge, UnreadableImage
-from inference.photo import PhotoLimits, decode
+from inference.photo import decode
+from inference.reading import PhotoLimits
 from tests.inference.picture_files import corners, encoded, half_clear
 
 SMALL = encoded(corners(101, 77), "AVIF", speed=10)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from inference import load_reader
 from inference.crops import anchors_of, crop
-from inference.cues import CUES, read_cues
+from inference.cues import RULES, read_cues
 from inference.faces import FaceFinder
 from inference.head import Points, hold_still, mean_face
 from inference.photo import decode
+from inference.reading import CUES
 from training.drawn_faces import (
     BROWS,
     CORNERS,
@@ -101,6 +102,10 @@ ALONG = {
     "smile_open": {"mouth_open"},
     "smirk": {"smile_closed"},
 }
+
+
+def test_every_cue_has_its_tests() -> None:
+    assert tuple(RULES) == CUES
 
 
 @pytest.mark.parametrize("cue", CUES)

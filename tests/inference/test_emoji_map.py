@@ -16,7 +16,6 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from inference.cues import CUES
 from inference.emoji_map import (
     CONDITIONS,
     GROUPS,
@@ -29,7 +28,7 @@ from inference.emoji_map import (
     main_face,
 )
 from inference.errors import EmojiMapError
-from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Reading
+from inference.reading import CUES, EXPRESSIONS, Box, Emoji, FaceReading, Reading
 from inference.rules import ASKABLE, CUE_GROUPS, Face, When
 from tests.inference.emoji_examples import EXAMPLES, Example, example
 from tests.inference.rule_sheet import SHEET, sheet

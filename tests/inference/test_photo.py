@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.errors import ImageTooLarge, UnreadableImage, UnsupportedFormat
-from inference.photo import WORKING_SIDE, Photo, PhotoLimits, decode
+from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference.photo import WORKING_SIDE, Photo, decode
+from inference.reading import PhotoLimits
 from tests.inference.picture_files import (
     BLUE,
     FORMATS,
@@ -470,12 +471,20 @@ def test_the_largest_photos_fit_in_memory(tmp_path: Path) -> None:
     webp = encoded(half_clear("RGBA"), "WEBP", save_all=True, append_images=[corners()])
     canvas = struct.pack("<I", 6323)[:3] * 2
     files = {
-        "TIFF": tiff({256: 6324, 257: 6324, 258: 16, 274: 6, 277: 4, 278: 6324, 338: 2}, deflated_zeros(306)),
+        "TIFF": tiff({256: 5656, 257: 5656, 258: 16, 274: 6, 277: 4, 278: 5656, 338: 2}, deflated_zeros(245)),
         "WebP": webp[:24] + canvas + webp[30:],
     }
     answers, peak = run_alone(tmp_path, files)
-    assert answers == {"TIFF": "(2108, 2108, 3)", "WebP": "(2108, 2108, 3)"}
+    assert answers == {"TIFF": "(1886, 1886, 3)", "WebP": "(2108, 2108, 3)"}
     assert 500 < peak < 700
+
+
+@pytest.mark.parametrize(("bits", "samples", "most"), [(16, 4, 32), (16, 3, 32), (8, 4, 40), (16, 1, 40)])
+def test_a_tiff_that_takes_long_to_unpack_may_have_fewer_pixels(bits: int, samples: int, most: int) -> None:
+    tags = {256: 6400, 258: bits, 262: 2 if samples > 1 else 1, 277: samples} | ({338: 2} if samples == 4 else {})
+    for rows, message in ((most * 10_000 // 64, "damaged"), (most * 10_000 // 64 + 1, f"at most {most} million")):
+        with pytest.raises(PhotoError, match=message):  # it has no pixels: what is refused is refused unseen
+            decode(tiff(tags | {257: rows, 278: rows}, b""))
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.cues import CUES
-from inference.reading import EXPRESSIONS
+from inference.reading import CUES, EXPRESSIONS
 from inference.witnesses import WEIGHTS, favoured, weigh
 from tests.inference.emoji_examples import spread
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.cues import CUES
 from inference.head import STABLE, fit, mean_face
+from inference.reading import CUES
 from training.__main__ import main
 from training.cues import Seen, report
 from training.labels import Labelled

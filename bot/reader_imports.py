@@ -1,0 +1,20 @@
+"""What the fork server of `bot.reader_process` imports and loads, once for all readers that it forks."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # what has threads should not be forked
+
+with contextlib.suppress(Exception):  # a reader tries it again, and says what is wrong
+    from inference import preload
+
+    preload()
+
+gc.collect()
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).malloc_trim(0)  # glibc's: gives back what loading took
+gc.freeze()  # or the first collection in each child would copy the pages that hold all these objects
