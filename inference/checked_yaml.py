@@ -21,7 +21,10 @@ from yaml.scanner import ScannerError
 
 from inference.errors import EmojiMapError
 
-YAML = '"key: value" lines and "- " lists, neighbours indented alike with spaces'
+YAML = (
+    '"key: value" lines and "- " lists, neighbours indented alike with spaces; a space after each colon, keys in one '
+    'line in {braces}, text that holds a colon in "quotes"'
+)
 MAX_BYTES = 1_000_000
 
 
@@ -51,9 +54,14 @@ class Entry(NamedTuple):
             found = quoted(self.node.value) if self.node.value else "nothing"
         elif not found:
             found = "a list" if isinstance(self.node, yaml.SequenceNode) else "keys and values"
-        nearest = difflib.get_close_matches(text, choices, n=1)
+        nearest = [choice for choice in difflib.get_close_matches(text, choices, n=1) if choice != text]
         meant = f"; did you mean {quoted(nearest[0])}?" if nearest else ""
         return EmojiMapError(f"{place}: found {found}; allowed: {allowed}{meant}")
+
+    @property
+    def is_given(self) -> bool:
+        """False for a key that nothing follows."""
+        return not isinstance(self.node, yaml.ScalarNode) or bool(self.node.value)
 
     def text(self) -> str:
         """Return the value as it is written: ``no`` stays "no", ``100`` stays "100"."""
@@ -131,7 +139,10 @@ class Entry(NamedTuple):
             key = plain(Entry(self.file, line, self.key, key_node).text())
             entry = Entry(self.file, line, f"{self.key}.{key}" if self.key else key, node)
             if known and key not in known:
-                raise entry.error(", ".join(known), quoted(key), key, known)
+                hint = "" if entry.is_given else "; several values of one key stand in [square brackets]"
+                if ":" in key:
+                    hint = "; a space follows each colon"
+                raise entry.error(", ".join(known) + hint, quoted(key), key, known)
             if key in fields:
                 raise entry.error(f"once, and line {fields[key].line} has it", f"{quoted(key)} a second time")
             fields[key] = entry

@@ -45,9 +45,10 @@ const faces = new Faces(byId("faces"), (index) => {
   if (shown) showReading(shown);
 });
 const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), () => {
-  leave();
-  byId("choose").focus(); // the button that was pressed is gone
+  if (!live.on) leave();
+  byId(live.on ? "snapshot" : "choose").focus(); // the button that was pressed is gone
   announce(WORDS.cleared);
+  said.at = performance.now();
 });
 const live = new Live(view.video, {
   opened: (mirrored) => {
@@ -57,7 +58,10 @@ const live = new Live(view.video, {
   sized: setSize,
   answered: showLive,
   noticed: (notice) => {
-    if (notice && !live.paused) faces.clear(); // where they are now, nobody knows
+    if (notice && !live.paused) {
+      faces.clear(); // where they are now, nobody knows
+      if (live.on && !shown?.faces.length) showMessage("👀", WORDS.looking);
+    }
     if (notice || performance.now() > said.until) notify(notice);
   },
   ended: (why) => {
@@ -148,12 +152,13 @@ function usePictures(files) {
   const [first] = pictures.read(files ?? []);
   if (first) {
     select(first);
-  } else if (live.on) {
+  } else if (view.frame.hidden) {
+    if (!selected) byId("detail").textContent = WORDS.notPhotos;
+    announce(WORDS.notPhotos);
+  } else {
     said.until = performance.now() + NOTICE_MS;
     notify(WORDS.notPhotos);
-  } else {
-    byId("detail").textContent = WORDS.notPhotos;
-    announce(WORDS.notPhotos);
+    setTimeout(() => view.notice.textContent === WORDS.notPhotos && notify(""), NOTICE_MS);
   }
 }
 

@@ -3,13 +3,15 @@
 
 import { drawRiders } from "./faces.js";
 import { byId, draw, jpeg, make, picture, save } from "./page.js";
-import { mask, read, words } from "./server.js";
+import { Problem, mask, read, words } from "./server.js";
 import { WORDS } from "./words.js";
 
 /** @typedef {import("./server.js").Reading} Reading */
 
 const AT_ONCE = 2; // pictures that are sent at the same time
 const QUALITY = 0.9;
+const MOST_FACES = 12; // that a card shows each; of more, every emoji once
+const MOST_NAMES = 6;
 
 /** One picture and what became of it. */
 export class Picture {
@@ -21,12 +23,15 @@ export class Picture {
     /** What is said while, or instead of, a reading. */
     this.words = reading ? "" : WORDS.waiting;
     this.failed = false;
+    /** It failed, but another time it may not. */
+    this.mayRetry = false;
     this.covered = false;
     /** @type {Blob | null} */
     this.masked = null;
     /** While its faces are being covered. @type {Promise<void> | null} */
     this.covering = null;
     this.addresses = new Map();
+    this.onRetry = () => {};
     this.card = new Card(this);
   }
 
@@ -107,7 +112,10 @@ class Card {
     this.save = make("button", { type: "button", className: "card-save" }, "Download");
     this.save.append(make("span", { className: "unseen" }, ` ${of.name}`));
     this.save.addEventListener("click", () => of.download());
-    this.root = make("li", { className: "card" }, this.button, this.save);
+    this.again = make("button", { type: "button", className: "card-save" }, WORDS.again);
+    this.again.append(make("span", { className: "unseen" }, ` ${of.name}`));
+    this.again.addEventListener("click", () => of.onRetry());
+    this.root = make("li", { className: "card" }, this.button, this.save, this.again);
   }
 
   refresh() {
@@ -116,11 +124,14 @@ class Card {
     draw(this.emoji, failed ? "🙈" : reading ? reading.emoji ?? "🤷" : "⏳");
     this.root.classList.toggle("failed", failed);
     this.save.hidden = failed;
+    this.again.hidden = !this.of.mayRetry;
     this.save.disabled = !reading;
     this.text.textContent = reading ? describe(reading) : words;
     this.faces.replaceChildren();
     if (!reading || reading.faces.length < 2) return;
-    for (const face of reading.faces) this.faces.append(picture(face.emoji));
+    const different = new Set(reading.faces.map((face) => face.emoji));
+    const shown = reading.faces.length > MOST_FACES ? [...different].slice(0, MOST_FACES) : reading.faces.map((face) => face.emoji);
+    for (const emoji of shown) this.faces.append(picture(emoji));
     this.faces.setAttribute("aria-hidden", "true");
   }
 }
@@ -130,7 +141,12 @@ function describe({ faces, emoji }) {
   if (!faces.length) return WORDS.noFace;
   const main = faces.find((face) => face.emoji === emoji) ?? faces[0];
   if (faces.length === 1) return main.emoji_name;
-  return `${faces.length} faces: ${faces.map((face) => face.emoji_name).join(", ")}`;
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { emoji_name: name } of faces) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const common = [...counts].sort(([, a], [, b]) => b - a);
+  const named = common.slice(0, MOST_NAMES).map(([name, count]) => (count > 1 ? `${count} × ${name}` : name));
+  return `${faces.length} faces: ${named.join(", ")}${common.length > MOST_NAMES ? " and others" : ""}`;
 }
 
 export class Pictures {
@@ -161,6 +177,7 @@ export class Pictures {
   add(picture) {
     this.all.push(picture);
     picture.card.button.addEventListener("click", () => this.onChoose(picture));
+    picture.onRetry = () => this.retry(picture);
     picture.card.refresh();
     byId("cards").append(picture.card.root);
     byId("pictures").hidden = false;
@@ -169,6 +186,17 @@ export class Pictures {
   /** Which one is on show. @param {Picture | null} chosen */
   mark(chosen) {
     for (const each of this.all) each.card.button.setAttribute("aria-current", String(each === chosen));
+  }
+
+  /** @param {Picture} picture */
+  retry(picture) {
+    picture.failed = picture.mayRetry = false;
+    picture.words = WORDS.waiting;
+    picture.card.refresh();
+    picture.card.button.focus(); // the button that was pressed is gone
+    this.onChoose(picture);
+    this.waiting.push(picture);
+    if (this.reading < AT_ONCE) this.work();
   }
 
   async work() {
@@ -193,6 +221,7 @@ export class Pictures {
     } catch (error) {
       if (signal.aborted) return;
       picture.failed = true;
+      picture.mayRetry = error instanceof Problem && error.wait > 0;
       say(words(error));
     }
   }

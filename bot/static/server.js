@@ -13,6 +13,7 @@ import { WORDS } from "./words.js";
  */
 
 const PATIENCE = 5; // how often a picture is sent again while the server is busy or starting
+const UNREACHABLE_S = 1; // from one such attempt to the next where there is no server to say so
 const SOONEST_MS = 500; // until a lost connection is tried again; then twice as long each time
 const LATEST_MS = 8000;
 
@@ -36,7 +37,7 @@ async function post(path, photo, signal) {
   const headers = { "content-type": "application/octet-stream" };
   const response = await fetch(path, { method: "POST", body: photo, headers, signal }).catch((error) => {
     if (signal.aborted) throw error;
-    throw new Problem(navigator.onLine ? WORDS.unreachable : WORDS.offline);
+    throw new Problem(navigator.onLine ? WORDS.unreachable : WORDS.offline, UNREACHABLE_S);
   });
   if (response.ok) return response;
   const answer = await response.json().catch(() => null);
@@ -48,6 +49,7 @@ async function post(path, photo, signal) {
  * @param {Blob} photo @param {(words: string) => void} onWait @param {AbortSignal} signal @returns {Promise<Reading>}
  */
 export async function read(photo, onWait, signal) {
+  if (!photo.size) throw new Problem(WORDS.empty);
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = await (await post("/api/read?explain=1", photo, signal)).json().catch(() => null);

@@ -35,6 +35,8 @@ export const WORDS = {
   covered: "Every face that was found is covered. Look closely before you share the photo.",
   uncovered: "The faces are shown again.",
   noCues: "nothing in particular",
+  empty: "The file is empty, or it is a folder. Choose image files.",
+  again: "Try again",
   notPhotos: "That was no photo. Drop, paste or choose image files.",
 };
 

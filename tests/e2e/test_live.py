@@ -92,6 +92,12 @@ def test_live_from_start_to_stop(page: Page, face_in_video: tuple[float, float],
         snapshot = Image.open(tmp_path / "snapshot.jpg").convert("RGB")
         assert snapshot.size == (1280, 960)
         assert yellow(snapshot.getpixel((centre[0], centre[1] - 60))) == covered
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator(".card")).to_have_count(0)
+    expect(page.get_by_role("button", name="Snapshot", exact=True)).to_be_focused()
+    expect(page.locator(".covering .rider")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator(".card")).to_have_count(1)
     assert wire.connections == 1  # all that without leaving live
 
     page.get_by_role("button", name="Pause").click()

@@ -267,11 +267,33 @@ def test_the_server_answers_at_once_while_it_reads_large_photos(address: str) ->
     assert sorted(waits)[len(waits) // 2] < 0.5
 
 
-def test_offline_is_said_in_words(page: Page, complaints: Complaints) -> None:
+def test_offline_is_said_in_words_and_tried_again(page: Page, complaints: Complaints) -> None:
     complaints.expected = ("Failed to load resource: net::ERR_INTERNET_DISCONNECTED",)
     page.context.set_offline(True)
     upload(page, ASTRONAUT.read_bytes())
     expect(page.locator("#detail")).to_contain_text("offline")
+    expect(page.locator("#headline")).to_have_text("That did not work")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again photo.jpg").click()
+    assert_smiling(page)
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_an_empty_file_is_said_in_words(page: Page) -> None:
+    upload(page, b"")
+    expect(page.locator("#detail")).to_contain_text("The file is empty")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_a_crowd_has_a_short_card(page: Page) -> None:
+    crowd = Image.new("RGB", (1800, 900), (90, 90, 90))
+    head = Image.open(ASTRONAUT).crop((128, 20, 328, 220))
+    for number in range(32):
+        crowd.paste(head, (200 * (number % 8) + 50, 210 * (number // 8) + 30))
+    upload(page, encoded(crowd, "PNG"))
+    expect(page.locator(".card-words")).to_contain_text("32 faces: ")
+    expect(page.locator(".card-words")).to_contain_text(" × grinning")
+    assert page.locator(".card-faces img").count() < 12
 
 
 def test_several_pictures_have_a_card_each_in_order(page: Page, complaints: Complaints, tmp_path: Path) -> None:

@@ -517,7 +517,7 @@ NEVER = "a rule that never gets a turn: "
             '"wy"; allowed: emoji, why, when; did you mean "why"?',
         ),
         ("{cues", "{cue", RULE_1 + ".cue", f'"cue"; allowed: {WHEN_KEYS}; did you mean "cues"?'),
-        (" 0.85", "0.85", RULE_2 + ".sure_at_least:0.85", '"sure_at_least:0.85"; allowed: expression, sure_at_least'),
+        (" 0.85", "0.85", RULE_2 + ".sure_at_least:0.85", f'"sure_at_least:0.85"; allowed: {WHEN_KEYS}; a space'),
         (
             ": wink}",
             ": winks}",
@@ -581,6 +581,12 @@ NEVER = "a rule that never gets a turn: "
             "why: a wink",
             "line 7, rule 2.why",
             '"a wink"; allowed: words of its own, line 2 has these',
+        ),
+        (
+            "{cues: wink}",
+            "{cues: wink, pout}",
+            RULE_1 + ".pout",
+            f'"pout"; allowed: {WHEN_KEYS}; several values of one key stand in [square brackets]',
         ),
         ("wink}", "[wink, wink]}", RULE_1 + ".cues", '"wink" a second time; allowed: each once'),
         (
