@@ -5,9 +5,9 @@
     python -m supply audit
     python -m supply sbom FILE
 
-`constraints.txt` has every package's version, `hashes.txt` the SHA-256 of each file that the public index has of it, and
-`hashes-cpu.txt` those of PyTorch's CPU build. `install` runs before anything is installed, so this file needs Python's
-own library only.
+`constraints.txt` has every package's version, `hashes.txt` the SHA-256 of each file that the public index has of it,
+`hashes-cpu.txt` those of PyTorch's CPU build. `install` runs before anything is installed, so this file needs nothing
+but Python's own library.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def lock(report: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -> list[
     """
     chosen = [f"{normal(item['metadata']['name'])}=={item['metadata']['version']}" for item in report["install"]]
     if unknown := [pin for pin in chosen if pin not in known]:
-        text = "{pins}: no hash of it is in {locks}, so it is not installed. After a change of {constraints}, `make lock`."
+        text = (
+            "{pins}: no hash of it is in {locks}, so it is not installed. After a change of {constraints}, `make lock`."
+        )
         raise SupplyError(text.format(pins=", ".join(unknown), locks=" or ".join(LOCKS), constraints=CONSTRAINTS))
     return [" ".join([pin, *known[pin]]) for pin in chosen]
 
