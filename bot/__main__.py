@@ -136,7 +136,7 @@ class Chats:
         from bot.jobs import Jobs, PostReader
         from bot.store import Store, open_database
 
-        engine = open_database(settings.database_url.get_secret_value())
+        self._engine = engine = open_database(settings.database_url.get_secret_value())
         store = Store(engine)
         emoji_map = load_emoji_map(settings.emoji_map)
         self._jobs = Jobs(
@@ -192,6 +192,7 @@ class Chats:
         await asyncio.gather(*(platform.close() for platform in self._platforms))
         await self._jobs.stop()
         await asyncio.gather(*(platform.disconnect() for platform in self._platforms))
+        await asyncio.to_thread(self._engine.dispose)
 
 
 def _telegram(settings: Settings, jobs: Jobs, store: Store, emoji_map: EmojiMap, service: PhotoService) -> Platform:
