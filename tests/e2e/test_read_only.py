@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -32,8 +31,8 @@ done
 for place in /mnt/app /mnt/home "$HOME" /var/tmp; do
     if touch "$place/x" 2>/dev/null; then echo "$place is not read-only"; exit 9; fi
 done
-cd /mnt/app
-export HOME=/mnt/home MPLCONFIGDIR=/tmp/matplotlib
+cd /mnt/app/docs  # where no .env is
+export PYTHONPATH=/mnt/app HOME=/mnt/home MPLCONFIGDIR=/tmp/matplotlib
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$2" -m bot
 """
 
@@ -43,13 +42,13 @@ def hardened(*command: str) -> list[str]:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def port() -> int:
     try:
         subprocess.run(hardened("mount", "-t", "tmpfs", "tmpfs", "/mnt"), check=True, capture_output=True)
         subprocess.run(["setpriv", "--version"], check=True, capture_output=True)
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no namespace can be made here: {error}")
-    yield free_port()
+    return free_port()
 
 
 def test_the_bot_runs_on_a_read_only_disk_without_capabilities(port: int) -> None:
