@@ -25,6 +25,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     """Send our own log and that of the libraries to standard error in one style."""
     as_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,  # which request or job a line is about
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if as_console else "iso", utc=not as_console),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -296,7 +297,7 @@ async def _unexpected_error(_request: Request, _cause: Exception) -> Response:
 
 
 class _Envelope:
-    """Around every answer, errors included: the safety headers, the cache rule, the count.
+    """Around every answer, errors included: the safety headers, the cache rule, the count, an id for the log.
 
     And before it: requests that are not meant for us, or whose end is doubtful, get no further.
     """
@@ -309,12 +310,14 @@ class _Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._label(scope.get("path", ""))
+        request = secrets.token_hex(6)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._metrics.requests.labels(path, message["status"]).inc()
                 cache = _CACHES.get(path, b"no-store") if message["status"] < 400 else b"no-store"
-                message["headers"] = [*message["headers"], *HEADERS.items(), (b"cache-control", cache)]
+                ours = ((b"cache-control", cache), (b"x-request-id", request.encode()))
+                message["headers"] = [*message["headers"], *HEADERS.items(), *ours]
             await send(message)
 
         app = self._app
@@ -322,7 +325,8 @@ class _Envelope:
             app = WebSocketClose() if scope["type"] == "websocket" else _error(refusal)
             if isinstance(app, Response):
                 app.headers["connection"] = "close"
-        await app(scope, receive, send_with_headers)
+        with structlog.contextvars.bound_contextvars(request=request):
+            await app(scope, receive, send_with_headers)
 
     def _refusal(self, headers: Mapping[bytes, bytes]) -> BotError | None:
         host = headers.get(b"host")  # HTTP/1.0 has none, and no browser speaks that

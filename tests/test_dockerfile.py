@@ -28,7 +28,7 @@ from inference import load_reader
 
 data = open(sys.argv[1], "rb").read()
 reader = load_reader()
-print(reader.read(data).emoji, len(reader.mask(data).reading.faces))
+print(reader.read(data).emoji.character, len(reader.mask(data).reading.faces))
 """
 
 
