@@ -5,6 +5,7 @@ The platforms' parts are in `test_slack_socket.py`, `test_telegram_trouble.py` a
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from bot.errors import DatabaseUnavailable
+from bot.store import open_database
 from tests.bot.databases import start_postgresql
 from tests.bot.running_bot import HAPPY, SAD
 from tests.bot.served import wait_until
@@ -76,3 +79,11 @@ def test_a_database_that_goes_away_is_named_until_it_is_back(
         bot.settle(update)
         assert [bot.texts(person["id"])[0] for person in (ada, bob)] == ["😄", "😢"]
         assert [len(bot.texts(person["id"])) for person in (ada, bob)] == [2, 2]
+
+
+def test_a_database_that_does_not_answer_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql+psycopg://face2emoji:secret@127.0.0.1:{silent.getsockname()[1]}/face2emoji"
+        with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1/face2emoji cannot be opened: .*timeout") as error:
+            open_database(address)
+    assert "secret" not in error.value.message
