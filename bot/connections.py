@@ -25,7 +25,10 @@ BODY_SECONDS_MORE = 5.0
 """A body may take as long as photos may, and so much more: whoever reads it should be the one to say no."""
 
 WRITE_SECONDS = 30.0
-"""Until something of a waiting answer is taken."""
+"""So often it is looked how much of a waiting answer was taken."""
+
+SLOWEST = 1000
+"""Bytes a second; whoever takes less takes nothing."""
 
 
 class Gate:
@@ -75,7 +78,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._address = address = self.client[0] if self.client else ""
         if self.gate.enter(address):
-            self._watch()
+            self._watch()  # for the first request
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, Busy(Busy.connections))
 
@@ -101,22 +104,31 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Wait until something of the answer is taken, but not for ever."""
         super().pause_writing()
-        self._unread = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._unread = self.loop.call_later(WRITE_SECONDS, self._look, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """Go on."""
         super().resume_writing()
         _cancel(self._unread)
 
+    def _look(self, left: int) -> None:
+        now = self.transport.get_write_buffer_size()
+        if left - now < SLOWEST * WRITE_SECONDS:
+            self.transport.abort()
+        else:
+            self._unread = self.loop.call_later(WRITE_SECONDS, self._look, now)
+
     def _watch(self) -> None:
-        phase = self.conn.their_state
+        phase: object = self.conn.their_state
+        if phase is h11.IDLE and self.cycle and not self.conn.trailing_data[0]:
+            phase = None  # between two requests; Uvicorn does not wait for long, and the last answer may be on its way
         if phase is self._phase or self.transport.is_closing():
             return
         self._phase = phase
         _cancel(self._patience)
-        seconds = {h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: self.gate.body_seconds}.get(phase)
-        if seconds:
-            self._patience = self.loop.call_later(seconds, self.transport.abort)
+        waits: dict[object, float] = {h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: self.gate.body_seconds}
+        if phase in waits:
+            self._patience = self.loop.call_later(waits[phase], self.transport.abort)
 
     def _refuse(self, status: HTTPStatus, error: BotError) -> None:
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # in the midst of an answer, or behind it

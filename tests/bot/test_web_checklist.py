@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 
 import httpx
 import pytest
@@ -229,6 +230,19 @@ def test_an_answer_that_nobody_takes_is_given_up(serve: Serve, impatient: None) 
         wait_until(lambda: not served.bot._server.server_state.connections)
         assert len(until_closed(connection)) < len(big)
     assert httpx.get(f"http://127.0.0.1:{served.port}/healthz").text == "ok"
+
+
+def test_an_answer_that_is_taken_slowly_is_given_in_full(serve: Serve, impatient: None) -> None:
+    served = serve(max_bytes=50_000_000)
+    big = b"x" * 40_000_000
+    with served.connect() as connection:
+        connection.sendall(b"POST /api/mask HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(big) + big)
+        taken = 0
+        while taken < len(big):
+            chunk = connection.recv(1_000_000)
+            assert chunk, f"cut after {taken} bytes"
+            taken += len(chunk)
+            time.sleep(0.02)
 
 
 def test_too_many_connections_are_told_to_come_back(serve: Serve) -> None:
