@@ -1,6 +1,6 @@
-"""`/readyz` turns red for a part that dies and green again by itself: here the database.
+"""`/readyz` turns red for a part that dies and green again by itself: here database and Telegram.
 
-The platforms' parts are in `test_slack_socket.py`, `test_telegram_trouble.py` and their like.
+Slack's part is in `test_slack_socket.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -24,6 +25,11 @@ from tests.bot.telegram_server import TelegramServer
 
 SECONDS = 60
 """What docs/operations.md promises."""
+
+
+def readiness(bot: TelegramBot) -> str:
+    answer = bot.http.get("/readyz")
+    return answer.text if answer.status_code == 200 else str(answer.json()["error"]["message"])
 
 
 class OnPostgresql(TelegramBot):
@@ -43,11 +49,6 @@ class OnPostgresql(TelegramBot):
     def address(self) -> str:
         return str(self._settings["database_url"].get_secret_value())
 
-    @property
-    def readiness(self) -> str:
-        answer = self.http.get("/readyz")
-        return answer.text if answer.status_code == 200 else answer.json()["error"]["message"]
-
 
 @pytest.fixture
 def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
@@ -65,9 +66,9 @@ def test_a_database_that_goes_away_is_named_until_it_is_back(
     with TelegramServer() as server, OnPostgresql(tmp_path, server, database_url=SecretStr(address)) as bot:
         ada = bot.person()
         bot.ask(server.photo(HAPPY, user=ada))
-        assert bot.readiness == "ready"
+        assert readiness(bot) == "ready"
         stop()
-        wait_until(lambda: bot.readiness == "The database cannot be reached; it is tried again.", SECONDS)
+        wait_until(lambda: readiness(bot) == "The database cannot be reached; it is tried again.", SECONDS)
         assert bot.http.get("/healthz").text == "ok"
         assert bot.http.post("/api/read", content=HAPPY).status_code == 200  # the page needs none
         bob = bot.person()
@@ -75,10 +76,20 @@ def test_a_database_that_goes_away_is_named_until_it_is_back(
         time.sleep(1)
         assert update not in server.confirmed
         start()
-        wait_until(lambda: bot.readiness == "ready", SECONDS)
+        wait_until(lambda: readiness(bot) == "ready", SECONDS)
         bot.settle(update)
         assert [bot.texts(person["id"])[0] for person in (ada, bob)] == ["😄", "😢"]
         assert [len(bot.texts(person["id"])) for person in (ada, bob)] == [2, 2]
+
+
+@pytest.mark.parametrize("kind", ["502", "cut_before"])
+def test_telegram_out_of_reach_is_named_until_it_is_back(telegram: TelegramBot, kind: Any) -> None:
+    assert readiness(telegram) == "ready"
+    telegram.server.fail("*", times=None, kind=kind)
+    telegram.server.push(telegram.server.text("hello", user=telegram.person()))  # ends the poll under way
+    wait_until(lambda: readiness(telegram) == "Telegram cannot be asked for updates; it is tried again.", SECONDS)
+    telegram.server.heal()
+    wait_until(lambda: readiness(telegram) == "ready", SECONDS)
 
 
 def test_a_database_that_does_not_answer_is_named() -> None:
