@@ -12,12 +12,10 @@ RUN apt-get update \
 WORKDIR /face2emoji
 
 # Before our own code, so that a change there does not install everything again.
-COPY pyproject.toml constraints.txt ./
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-        >/tmp/requirements.txt \
-    && pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-        -r /tmp/requirements.txt -c constraints.txt \
-    && rm /tmp/requirements.txt
+COPY pyproject.toml constraints.txt hashes.txt hashes-cpu.txt supply.py ./
+# mediapipe asks for the last ones, and uses them for nothing that we do: half a gigabyte.
+RUN PIP_NO_CACHE_DIR=1 python -m supply install --extra-index-url=https://download.pytorch.org/whl/cpu \
+    && pip uninstall --yes jax jaxlib ml-dtypes scipy sentencepiece sounddevice
 
 RUN useradd --create-home face2emoji && install --directory --owner face2emoji /data
 USER face2emoji

@@ -1,16 +1,17 @@
 # The few commands of Face2Emoji; `make` alone lists them.
 #
-# Everything lives in .venv, at the exact versions of constraints.txt. Paths stay relative, so a folder with spaces works.
+# Everything lives in .venv, at the exact versions of constraints.txt, each file checked by hashes.txt. Paths stay relative, so a folder with spaces works.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install develop test check format train clean
+.PHONY: help run install develop test check format train lock audit sbom clean
 
 VENV_PYTHON := .venv/bin/python
 # PyTorch's own index of CPU builds: a small download, without CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # Where `make train` finds fer2013.csv.gz and fer2013new.csv.
 DATA ?= data
-PIP_FLAGS := --disable-pip-version-check $(if $(filter 1,$(CPU)),--extra-index-url $(CPU_INDEX))
+PACKAGES := pyproject.toml constraints.txt hashes.txt hashes-cpu.txt
+PIP_FLAGS := $(if $(filter 1,$(CPU)),--extra-index-url=$(CPU_INDEX))
 
 help: ## List these commands
 	@echo "Face2Emoji: send a selfie, get the emoji that matches your face."
@@ -46,6 +47,15 @@ format: .venv/.all ## Format the code and mend what ruff can mend
 
 train: .venv/.all ## Train the network from the files in DATA=folder, start to finish
 	PYTHON=$(VENV_PYTHON) bash training/runs/full.sh "$(DATA)" $(ARGS)
+
+lock: .venv/.all ## Write hashes.txt anew, after a change of constraints.txt
+	$(VENV_PYTHON) -m supply lock
+
+audit: .venv/.all ## Look for known weaknesses of the packages
+	@$(VENV_PYTHON) -m supply audit
+
+sbom: .venv/.all ## Write sbom.json, the software bill of materials of .venv
+	$(VENV_PYTHON) -m supply sbom sbom.json
 
 clean: ## Remove .venv and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -89,14 +99,6 @@ if missing:
 endef
 export check_libraries
 
-# The requirements of pyproject.toml, with the groups named behind it.
-define list_requirements
-import sys, tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print(*project["dependencies"], *(r for g in sys.argv[1:] for r in project["optional-dependencies"][g]), sep="\n")
-endef
-export list_requirements
-
 # .venv/.run and .venv/.all stand only while nothing is half done: an install takes both away first, so one that was cut
 # short begins with a fresh environment next time.
 define install
@@ -106,15 +108,14 @@ define install
 		"$$python" -m venv --clear .venv; }
 	@$(VENV_PYTHON) -c "$$check_libraries" $(1)
 	@rm -f .venv/.run .venv/.all
-	@$(VENV_PYTHON) -c "$$list_requirements" $(1) >.venv/requirements.txt
-	$(VENV_PYTHON) -m pip install $(PIP_FLAGS) -r .venv/requirements.txt -c constraints.txt
+	$(VENV_PYTHON) -m supply install $(1) $(PIP_FLAGS)
 	@touch .venv/.run $@
 endef
 
-.venv/.run: pyproject.toml constraints.txt
+.venv/.run: $(PACKAGES)
 	$(call install)
 
-.venv/.all: pyproject.toml constraints.txt
+.venv/.all: $(PACKAGES)
 	$(call install,train dev)
 
 ifeq ($(realpath $(VENV_PYTHON)),)

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Protocol
 import uvicorn
 from pydantic import SecretStr
 
+from bot.addresses import Networks
+from bot.connections import BODY_SECONDS_MORE, Gate, behind
 from bot.errors import AddressUnavailable, SettingsError, WorkerMisplaced
 from bot.live import MAX_FRAME_BYTES, LiveStreams
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.reader_process import READ_SECONDS, ReaderProcess, load_face_reader, prepare
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_settings, words
 from bot.web_channel import WebChannel
 from inference import EmojiMap, Face2EmojiError, PhotoLimits, load_emoji_map
 
@@ -132,7 +134,7 @@ class Chats:
         from bot.jobs import Jobs, PostReader
         from bot.store import Store, open_database
 
-        engine = open_database(settings.database_url.get_secret_value())
+        self._engine = engine = open_database(settings.database_url.get_secret_value())
         store = Store(engine)
         emoji_map = load_emoji_map(settings.emoji_map)
         self._jobs = Jobs(
@@ -188,6 +190,7 @@ class Chats:
         await asyncio.gather(*(platform.close() for platform in self._platforms))
         await self._jobs.stop()
         await asyncio.gather(*(platform.disconnect() for platform in self._platforms))
+        await asyncio.to_thread(self._engine.dispose)
 
 
 def _telegram(settings: Settings, jobs: Jobs, store: Store, emoji_map: EmojiMap, service: PhotoService) -> Platform:
@@ -289,17 +292,27 @@ class Bot:
             timeout=settings.request_timeout,
             rate_limit=settings.rate_limit,
             public_url=settings.public_url,
+            allowed_hosts=words(settings.allowed_hosts),
             routes=self._chats.routes() if self._chats else [],
             troubles=self._chats.troubles if self._chats else list,
+        )
+        proxies = Networks(words(settings.trusted_proxies))
+        gate = Gate(
+            settings.connection_limit,
+            shares=settings.rate_limit > 0,
+            proxies=proxies,
+            body_seconds=settings.request_timeout + BODY_SECONDS_MORE,
         )
         self._server = Server(
             uvicorn.Config(
                 web.app(),
+                http=behind(gate),
                 access_log=False,  # it would write down addresses
                 date_header=False,
                 lifespan="off",
                 log_config=None,
-                proxy_headers=False,
+                proxy_headers=bool(proxies.written),
+                forwarded_allow_ips=list(proxies.written),
                 server_header=False,
                 timeout_graceful_shutdown=10,
                 ws="websockets-sansio",

@@ -33,10 +33,11 @@ class NotReady(BotError):
 
 
 class Busy(BotError):
-    """The waiting line is full, or a photo waited in it for too long."""
+    """The waiting line is full, a photo waited in it for too long, or too many connections are open."""
 
     code = "busy"
     sentence = "Many photos are being read right now. Try again in a moment."
+    connections = "Too many connections are open right now. Try again in a moment."
     retry_after = 1
 
 
@@ -81,6 +82,23 @@ class TooSlow(BotError):
 
     code = "too_slow"
     sentence = "The photo took too long to arrive. Try again on a better connection, or send a smaller one."
+
+
+class BadRequest(BotError):
+    """No HTTP, or HTTP that two readers may understand in two ways."""
+
+    code = "bad_request"
+    two_lengths = "A request has either Content-Length or Transfer-Encoding, not both."
+
+
+class WrongHost(BotError):
+    """The request was meant for a server of another name."""
+
+    code = "wrong_host"
+    sentence = (
+        "This server does not go by the name in the Host header. Use the right address; whoever runs the server can "
+        "allow another name in FACE2EMOJI_ALLOWED_HOSTS."
+    )
 
 
 class NotFound(BotError):

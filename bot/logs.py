@@ -25,6 +25,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     """Send our own log and that of the libraries to standard error in one style."""
     as_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,  # which request or job a line is about
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if as_console else "iso", utc=not as_console),
     ]
@@ -46,6 +47,8 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     logging.getLogger("bot").setLevel(level.upper())
     # Nor a page of HTML for each time Telegram is down.
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
+    # Nor a line for everything strangers send that is no HTTP.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     # Bolt warns of tokens in the environment that it does not use, and of workspaces that have not installed us.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     structlog.configure(

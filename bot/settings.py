@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
+from bot.addresses import Networks
 from bot.errors import SettingsError
 from inference import PhotoLimits
 
@@ -64,6 +65,25 @@ def address(url: str) -> str:
 _Address = Annotated[str, AfterValidator(address)]
 
 
+def _names(written: str) -> str:
+    if any(not re.fullmatch(r"[\w-]+(\.[\w-]+)*", name) for name in words(written)):
+        raise ValueError("names look like bot.example.org, with commas between them")
+    return written
+
+
+def _networks(written: str) -> str:
+    try:
+        Networks(words(written))
+    except ValueError as error:
+        raise ValueError("addresses look like 192.0.2.1 or 10.0.0.0/8, with commas between them") from error
+    return written
+
+
+def words(written: str) -> tuple[str, ...]:
+    """Return what stands between the commas."""
+    return tuple(word.strip() for word in written.split(",") if word.strip())
+
+
 class Settings(BaseSettings):
     """All settings of the bot; `.env.example` explains them.
 
@@ -95,6 +115,8 @@ class Settings(BaseSettings):
     token_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
 
     public_url: _Address | None = None
+    allowed_hosts: Annotated[str, AfterValidator(_names)] = ""
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
 
     database_url: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:///face2emoji.db")
     job_max_age: float = Field(default=15 * 60, gt=0)
@@ -105,6 +127,7 @@ class Settings(BaseSettings):
     request_timeout: float = Field(default=30, gt=0, le=600)
     rate_limit: int = Field(default=60, ge=0, le=100_000)
     live_limit: int = Field(default=8, ge=0, le=1000)
+    connection_limit: int = Field(default=500, ge=2, le=100_000)
 
     max_bytes: int = Field(default=_LIMITS.max_bytes, ge=1)
     max_pixels: int = Field(default=_LIMITS.max_pixels, ge=1)

@@ -59,6 +59,9 @@ WORKERS = sa.Table(
 )
 """The processes that share the jobs of a PostgreSQL, and when each last showed that it lives; kept by `bot.jobs`."""
 
+_PATIENCE = {"connect_timeout": 10}
+"""Seconds until a server that takes us in, but does not answer, is given up."""
+
 _SETTING_UP = 5104310  # any number that is ours
 
 
@@ -77,7 +80,7 @@ def open_database(url: str) -> sa.Engine:
             engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=20)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            engine = sa.create_engine(url, connect_args=_PATIENCE, pool_pre_ping=True, pool_size=10, max_overflow=20)
         with engine.begin() as connection:
             # Processes that start at once must not all find the tables missing.
             if connection.dialect.name == "sqlite":

@@ -66,7 +66,7 @@ WANTED = [UpdateType.MESSAGE, UpdateType.CHANNEL_POST, UpdateType.CALLBACK_QUERY
 MAX_DOWNLOAD = 20_000_000
 # Of a photo's renditions the first whose short side has this many pixels holds a selfie's face in full.
 SELFIE_SIDE = 600
-POLL_SECONDS = 50
+POLL_SECONDS = 15
 LONGEST_PAUSE = 30.0
 # For this long a command may hold back the confirmation of its update; then it goes on by itself. While one of a chat's
 # commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
@@ -243,7 +243,9 @@ class TelegramChannel:
 
     async def _updates(self, offset: int | None) -> list[dict[str, Any]]:
         """Ask for updates as they are: one that the library does not understand must not hold back the others."""
-        arguments = {"offset": offset, "timeout": POLL_SECONDS, "allowed_updates": WANTED}
+        # After a failure, an answer at once shows that Telegram is there again.
+        seconds = 0 if self._failing else POLL_SECONDS
+        arguments = {"offset": offset, "timeout": seconds, "allowed_updates": WANTED}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PTBUserWarning)  # it would rather see get_updates, which takes all or none
             updates: list[dict[str, Any]] = await self.bot.do_api_request(

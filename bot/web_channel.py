@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Coroutine, Sequence
+import secrets
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,10 +23,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketClose
 
+from bot.addresses import HostNames, network
 from bot.bodies import Bodies, drain
 from bot.errors import (
+    BadRequest,
     BotError,
     Busy,
     InternalError,
@@ -35,6 +38,7 @@ from bot.errors import (
     RateLimited,
     TooSlow,
     WrongContentType,
+    WrongHost,
 )
 from bot.live import LiveStreams
 from bot.metrics import Metrics
@@ -54,12 +58,14 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 STATUS: dict[type[Face2EmojiError], int] = {
+    BadRequest: 400,
     UnreadableImage: 400,
     NotFound: 404,
     MethodNotAllowed: 405,
     TooSlow: 408,
     ImageTooLarge: 413,
     UnsupportedFormat: 415,
+    WrongHost: 421,
     WrongContentType: 422,
     RateLimited: 429,
     Busy: 503,
@@ -99,6 +105,7 @@ class WebChannel:
         timeout: seconds it may take to arrive.
         rate_limit: photos, and new live connections, a second for each address; 0 for no limit.
         public_url: where the world reaches us, if that is known.
+        allowed_hosts: more names under which we are reached.
         routes: what chat platforms call.
         troubles: says why a chat platform cannot reach us, if so.
     """
@@ -114,6 +121,7 @@ class WebChannel:
         timeout: float,
         rate_limit: float,
         public_url: str | None = None,
+        allowed_hosts: Collection[str] = (),
         routes: Sequence[Route] = (),
         troubles: Callable[[], Sequence[str]] = list,
     ) -> None:
@@ -124,6 +132,7 @@ class WebChannel:
         self._bodies = Bodies(max_bytes, timeout)
         self._rate_limit = RateLimit(rate_limit)
         self._shares = rate_limit > 0
+        self._hosts = HostNames(public_url, allowed_hosts)
         self._public_host = urlsplit(public_url or "").netloc
         self._static = StaticFiles(directory=_STATIC)
         self._routes = routes
@@ -146,7 +155,7 @@ class WebChannel:
             ],
             exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
         )
-        return _Envelope(starlette, self._metrics, _paths(starlette))
+        return _Envelope(starlette, self._metrics, _paths(starlette), self._hosts)
 
     async def page(self, request: Request) -> Response:
         """Serve the page itself; its script and style come from ``/static``."""
@@ -246,7 +255,7 @@ class WebChannel:
 
 
 def _address(connection: HTTPConnection) -> str:
-    return connection.client.host if connection.client else ""
+    return network(connection.client.host) if connection.client else ""
 
 
 def _paths(app: Starlette) -> set[str]:
@@ -288,24 +297,44 @@ async def _unexpected_error(_request: Request, _cause: Exception) -> Response:
 
 
 class _Envelope:
-    """Around every answer, errors included: the safety headers, the cache rule, the count."""
+    """Around every answer, errors included: the safety headers, the cache rule, the count, an id for the log.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]) -> None:
+    And before it: requests that are not meant for us, or whose end is doubtful, get no further.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str], hosts: HostNames) -> None:
         self._app = app
         self._metrics = metrics
         self._paths = paths
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._label(scope.get("path", ""))
+        request = secrets.token_hex(6)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._metrics.requests.labels(path, message["status"]).inc()
                 cache = _CACHES.get(path, b"no-store") if message["status"] < 400 else b"no-store"
-                message["headers"] = [*message["headers"], *HEADERS.items(), (b"cache-control", cache)]
+                ours = ((b"cache-control", cache), (b"x-request-id", request.encode()))
+                message["headers"] = [*message["headers"], *HEADERS.items(), *ours]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        app = self._app
+        if refusal := self._refusal(dict(scope["headers"])):
+            app = WebSocketClose() if scope["type"] == "websocket" else _error(refusal)
+            if isinstance(app, Response):
+                app.headers["connection"] = "close"
+        with structlog.contextvars.bound_contextvars(request=request):
+            await app(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: Mapping[bytes, bytes]) -> BotError | None:
+        host = headers.get(b"host")  # HTTP/1.0 has none, and no browser speaks that
+        if host is not None and host.decode("latin1") not in self._hosts:
+            return WrongHost()
+        if {b"content-length", b"transfer-encoding"} <= headers.keys():  # request smuggling
+            return BadRequest(BadRequest.two_lengths)
+        return None
 
     def _label(self, path: str) -> str:
         """Return a path of ours, or "other": the metrics must not grow with what strangers ask for."""

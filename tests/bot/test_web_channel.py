@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from bot.web_channel import HEADERS
@@ -330,6 +331,17 @@ def test_every_answer_carries_the_safety_headers(serve: Serve) -> None:
     assert "unsafe" not in answers[0].headers["content-security-policy"]
     assert [r.headers["cache-control"] for r in answers[:2]] == ["no-cache"] * 2
     assert {r.headers["cache-control"] for r in answers[2:]} == {"no-store"}
+
+
+def test_an_answer_and_its_lines_in_the_log_have_one_id(serve: Serve) -> None:
+    served = serve()
+    served.reader.answers[b"bad"] = UnreadableImage("damaged, send another one")
+    with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+        answers = [served.post(b"bad", headers={"x-request-id": "mine"}), served.post(b"photo"), served.post(b"bad")]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert len(set(ids)) == 3
+    assert "mine" not in ids
+    assert [(entry["event"], entry["request"]) for entry in logs] == [("refused", ids[0]), ("refused", ids[2])]
 
 
 def test_an_unchanged_page_is_not_sent_twice(serve: Serve) -> None:
