@@ -166,7 +166,10 @@ def load_settings(*, complete: bool = True) -> Settings:
     Raises:
         SettingsError: naming every wrong variable at once; what secrets contain is not shown.
     """
-    problems = _misspelt()
+    try:
+        problems = _misspelt()
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError(".env cannot be read. It has to be a text, saved as UTF-8, that we may open.") from error
     try:
         settings = Settings()
     except ValidationError as error:

@@ -128,10 +128,12 @@ def _skip_operating_points(bits: _Bits) -> None:
 def _coded(data: bytes, budget: _Budget) -> Iterator[memoryview]:
     """Yield what may be AV1: each item of a picture, and each chunk of a track up to the end of the file."""
     view = memoryview(data)
+    idat = data.find(b"idat") + 4  # one that is in a file twice is libavif's to refuse
+    joined = _Budget(2 * len(data))
     for box in re.finditer(b"iloc|stco|co64", data):
         budget.spend()
         if box[0] == b"iloc":
-            yield from _items(data, box.end(), budget)
+            yield from _items(data, box.end(), idat, budget, joined)
             continue
         numbers, size = _Numbers(data, box.end() + 4), 8 if box[0] == b"co64" else 4
         for _ in range(numbers.read(4)):
@@ -141,14 +143,20 @@ def _coded(data: bytes, budget: _Budget) -> Iterator[memoryview]:
             yield view[numbers.read(size) :]
 
 
-def _items(data: bytes, at: int, budget: _Budget) -> Iterator[memoryview]:
-    """Yield the items that a box of locations names, the pieces of each put together."""
+def _items(data: bytes, at: int, idat: int, budget: _Budget, joined: _Budget) -> Iterator[memoryview]:
+    """Yield the items that a box of locations names, the pieces of each put together.
+
+    Args:
+        data: the file.
+        at: where the box's content begins.
+        idat: where the content of the box of data begins, for items that lie in it.
+        budget: of parts, for the whole file.
+        joined: of bytes that may be put together, likewise.
+    """
     view = memoryview(data)
-    idat = data.find(b"idat") + 4  # one that is in a file twice is libavif's to refuse
     numbers = _Numbers(data, at)
     version, _ = numbers.read(1), numbers.read(3)
     sizes, more_sizes = numbers.read(1), numbers.read(1)
-    joined = _Budget(2 * len(data))
     for _ in range(numbers.read(4 if version == 2 else 2)):
         budget.spend()
         numbers.read(4 if version == 2 else 2)

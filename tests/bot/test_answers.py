@@ -189,6 +189,19 @@ def test_any_post_fits_telegrams_limits(language: Phrases, counts: list[int], ex
         assert not messages[0].rows
 
 
+@given(st.text(max_size=70) | st.from_regex(r"(right|wrong|is):[0-9a-f]{7,9}:[0-7.]{0,42}", fullmatch=True))
+def test_whatever_a_button_sends_is_one_of_ours_or_unknown(data: str) -> None:
+    try:
+        pressed = press(data, ENGLISH)
+    except ValueError:
+        return
+    assert re.fullmatch("[0-9a-f]{8}", pressed.model)
+    assert all(one in EXPRESSIONS for count in pressed.counts for one in count)
+    for button in (button for row in pressed.rows for button in row):
+        assert len(button.data.encode()) <= 64
+        press(button.data, ENGLISH)  # what it leads to can be pressed, too
+
+
 # Groups
 
 

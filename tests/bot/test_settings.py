@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from bot.errors import SettingsError
@@ -264,3 +266,47 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
     assert documented == written
     Path(".env").write_text(re.sub(r"^# ([A-Z]\w+=)", r"\1", example, flags=re.MULTILINE))
     assert load_settings() == Settings.model_construct()
+
+
+SECRETS = [name for name in variables().values() if name.endswith(("_TOKEN", "_SECRET", "_KEY", "_DATABASE_URL"))]
+fits_the_environment = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(variables().values())),
+        fits_the_environment | st.integers().map(str) | st.floats().map(str) | st.just("postgresql://x:hushhush@[/a"),
+        max_size=6,
+    )
+)
+def test_any_environment_is_taken_or_named(environment: dict[str, str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            load_settings()
+        except SettingsError as error:
+            message = error.message
+        else:
+            return
+    assert "\n" not in message
+    assert any(name in message for name in environment) or "SLACK_" in message
+    shown = {value for name, value in environment.items() if name not in SECRETS}
+    hidden = {environment[name] for name in SECRETS if name in environment} - shown
+    assert not [value for value in hidden if len(value) > 6 and value in message]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary(max_size=60)
+    | st.lists(st.tuples(st.sampled_from(sorted(variables().values())), st.binary(max_size=10))).map(
+        lambda lines: b"\n".join(name.encode() + b"=" + value for name, value in lines)
+    )
+)
+def test_any_file_of_settings_is_taken_or_named(content: bytes) -> None:
+    Path(".env").write_bytes(content)
+    try:
+        load_settings()
+    except SettingsError as error:
+        assert "\n" not in error.message  # noqa: PT017 - both endings are fine

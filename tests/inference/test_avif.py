@@ -86,8 +86,9 @@ def test_a_header_in_two_pieces_or_behind_others() -> None:
         b"stco\0\0\0\0\xff\xff\xff\xff" * 200_000,
         LOCATIONS + struct.pack(">HHHHII", 1, 1, 0, 1, 42, 2**31) + b"\x12\0" * 500_000,
         LOCATIONS + struct.pack(">HHHH", 1, 1, 0, 3) + struct.pack(">II", 0, 2**31) * 3 + bytes(100_000),
+        (LOCATIONS + struct.pack(">HHHH", 1, 1, 0, 2) + struct.pack(">II", 0, 2**31) * 2) * 3000 + bytes(10_000_000),
     ],
-    ids=["items", "boxes", "chunks", "units", "overlapping pieces"],
+    ids=["items", "boxes", "chunks", "units", "overlapping pieces", "boxes of overlapping pieces"],
 )
 def test_countless_parts_are_refused(rest: bytes) -> None:
     with pytest.raises(UnreadableImage, match="parts"):

@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.crops import ANCHORS, CROP_SIDE, LANDMARKS, crop, shape, transform
+from inference.crops import ANCHORS, CROP_SIDE, LANDMARKS, crop, roll, shape, transform
 
 
 def drawn_face(side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -94,3 +96,36 @@ def test_the_shape_lies_where_the_crop_has_the_face() -> None:
 
 def test_without_a_mesh_there_is_no_shape() -> None:
     assert np.isnan(shape(None, np.array([(30, 40), (70, 40), (50, 79)], np.float32))).all()
+
+
+coordinates = st.floats(-5000, 5000, width=32)
+points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=3)
+
+
+@given(points, st.integers(1, 300), st.integers(1, 300), st.booleans(), st.integers(0, 255), st.integers(0, 255))
+def test_any_three_points_give_a_crop_or_fall_together(
+    three: list[tuple[float, float]], rows: int, columns: int, coloured: bool, one: int, other: int
+) -> None:
+    anchors = np.array(three, np.float32)
+    pixels = np.full((rows, columns, 3) if coloured else (rows, columns), one, np.uint8)
+    pixels[rows // 2 :] = other
+    try:
+        small = crop(pixels, anchors)
+    except ValueError:
+        assert np.ptp(anchors, axis=0).max() < 0.01
+        return
+    assert small.shape == (CROP_SIDE, CROP_SIDE)
+    assert min(one, other) - 1 <= small.min() <= small.max() <= max(one, other) + 1  # nothing is made up
+    assert -180 <= roll(anchors) <= 180
+
+
+@given(points, st.floats(-3, 3), st.floats(0.5, 20), st.floats(-500, 500), st.floats(-500, 500))
+def test_a_shape_does_not_depend_on_where_how_large_and_how_turned_a_face_is(
+    three: list[tuple[float, float]], turn: float, scale: float, x: float, y: float
+) -> None:
+    anchors = ANCHORS * 100 + np.array(three, np.float32) / 500
+    landmarks = np.tile(np.append(anchors, np.ones((3, 1), np.float32), axis=1), (LANDMARKS // 3 + 1, 1))[:LANDMARKS]
+    turned = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = np.hstack([landmarks[:, :2] @ turned.T + (x, y), scale * landmarks[:, 2:]]).astype(np.float32)
+    moved_anchors = (anchors @ turned.T + (x, y)).astype(np.float32)
+    assert shape(moved, moved_anchors) == pytest.approx(shape(landmarks, anchors), abs=2e-3)
