@@ -248,9 +248,9 @@ def test_a_camera_that_is_busy_is_said_in_words(browser: Browser, address: str) 
 
 
 def test_a_page_without_https_says_so(playwright: Playwright, chromium: str, address: str) -> None:
-    with launch(playwright, chromium, "--host-resolver-rules=MAP bot.test 127.0.0.1") as browser:
+    with launch(playwright, chromium, "--host-resolver-rules=MAP facebot 127.0.0.1") as browser:
         page = browser.new_page()
-        page.goto(address.replace("127.0.0.1", "bot.test"))
+        page.goto(address.replace("127.0.0.1", "facebot"))
         assert_refused(page, "only on https:// pages or on localhost")
 
 
