@@ -381,6 +381,20 @@ async def test_a_try_that_may_have_got_through_is_known_as_such(begin: Begin, pl
     assert back.tries == [True]
 
 
+async def test_an_event_that_comes_again_after_a_crash_does_not_pass_for_new(begin: Begin, platform: Platform) -> None:
+    """It may come before the job is taken up again, whose answer may have been given already."""
+    world = await begin()
+    platform.hold.clear()
+    one = job()
+    await world.jobs.submit(one)
+    await wait_for(lambda: bool(platform.calls))
+    back = Platform()
+    world = await begin(platform=back)  # died while it was at work
+    await world.jobs.submit(one)
+    await back.until(1)
+    assert back.tries == [True]
+
+
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_job: SelfieJob) -> tuple[PhotoRef, ...]:
         raise FileUnavailable
