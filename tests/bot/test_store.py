@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -80,6 +81,30 @@ async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
         Feedback("happy", "happy", "0123abcd", 1),
         Feedback("happy", "sad", "0123abcd", 20),
     ]
+
+
+async def test_who_writes_at_once_takes_turns_and_does_not_run_into_one_another(tmp_path: Path) -> None:
+    """SQLite, told not to wait at all, is not even asked while somebody else writes."""
+    engine = open_database(f"sqlite:///{tmp_path / 'bot.db'}")
+
+    @sa.event.listens_for(engine, "checkout")
+    def impatient(connection: Any, *_more: object) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+
+    store = Store(engine)
+    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(300)))
+    assert await store.feedback() == [Feedback("happy", "sad", "0123abcd", 300)]
+    engine.dispose()
+
+
+async def test_a_write_that_fails_lets_the_next_one_write(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'bot.db'}")
+    twice = sa.text("INSERT INTO face2emoji_opted_out VALUES ('slack', 'T1/U1'), ('slack', 'T1/U1')")
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.execute(twice)
+    await asyncio.wait_for(Store(engine).opt_out("slack", "T1/U2", out=True), 10)
+    assert await Store(engine).opted_out("slack", "T1/U2")
+    engine.dispose()
 
 
 async def test_processes_that_start_at_once_do_not_stumble_over_one_another(new_database: NewDatabase) -> None:

@@ -1,0 +1,87 @@
+"""SQLite's connections, whose writes take turns.
+
+SQLite lets one write at a time. Whoever comes meanwhile sleeps and looks again, in the end every 100 ms, and may find
+another one there each time: under load for a second and more, in which an answer is given and not yet recorded. A lock
+wakes the next one at once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import Any
+
+# So long a transaction waits for those that write before it.
+WRITE_SECONDS = 30
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN I")
+
+
+class Cursor(sqlite3.Cursor):
+    """Waits for its connection's turn before it begins to write."""
+
+    connection: Connection
+
+    def execute(self, sql: str, *arguments: Any) -> Cursor:
+        """Run a statement, in turn."""
+        self.connection.before(sql)
+        super().execute(sql, *arguments)
+        return self
+
+    def executemany(self, sql: str, *arguments: Any) -> Cursor:
+        """Run a statement many times, in turn."""
+        self.connection.before(sql)
+        super().executemany(sql, *arguments)
+        return self
+
+
+class Connection(sqlite3.Connection):
+    """Writes in turns with the other connections of this process.
+
+    Args:
+        turns: what they share; held from a transaction's first write to its end.
+        arguments, options: of `sqlite3.Connection`.
+    """
+
+    def __init__(self, turns: threading.Lock, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._turns = turns
+        self._writes = False
+
+    def cursor(self, factory: Any = Cursor) -> Any:
+        """Return a cursor that keeps to the turns."""
+        return super().cursor(factory)
+
+    def before(self, sql: str) -> None:
+        """Wait for our turn if this begins to write.
+
+        Raises:
+            sqlite3.OperationalError: it did not come.
+        """
+        if not self._writes and sql.lstrip()[:7].upper().startswith(WRITES):
+            if not self._turns.acquire(timeout=WRITE_SECONDS):
+                raise sqlite3.OperationalError("database is locked")
+            self._writes = True
+
+    def commit(self) -> None:
+        """Commit, and let the next one write. What fails to commit is rolled back by who sees it fail."""
+        super().commit()
+        self._end_turn()
+
+    def rollback(self) -> None:
+        """Roll back, and let the next one write."""
+        try:
+            super().rollback()
+        finally:
+            self._end_turn()
+
+    def close(self) -> None:
+        """Close, and let the next one write."""
+        try:
+            super().close()
+        finally:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._writes:
+            self._writes = False
+            self._turns.release()
