@@ -2,18 +2,34 @@
 
 SQLite lets one write at a time. Whoever comes meanwhile sleeps and looks again, in the end every 100 ms, and may find
 another one there each time: under load for a second and more, in which an answer is given and not yet recorded. A lock
-wakes the next one at once.
+wakes the next one at once, and the record of an answer goes before everything else.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 # So long a transaction waits for those that write before it.
 WRITE_SECONDS = 30
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN I")
+# Named at the beginning of the statement with which DBOS records what a job did.
+URGENT = "operation_outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What connections share.
+
+    Attributes:
+        writing: held by who writes.
+        line: held by the one ordinary write that writes or is the next to; what is urgent does not stand in line.
+    """
+
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    line: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Cursor(sqlite3.Cursor):
@@ -38,14 +54,14 @@ class Connection(sqlite3.Connection):
     """Writes in turns with the other connections of this process.
 
     Args:
-        turns: what they share; held from a transaction's first write to its end.
+        turns: what they share, held from a transaction's first write to its end.
         arguments, options: of `sqlite3.Connection`.
     """
 
-    def __init__(self, turns: threading.Lock, *arguments: Any, **options: Any) -> None:
+    def __init__(self, turns: Turns, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._turns = turns
-        self._writes = False
+        self._held: list[threading.Lock] = []
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a cursor that keeps to the turns."""
@@ -57,10 +73,14 @@ class Connection(sqlite3.Connection):
         Raises:
             sqlite3.OperationalError: it did not come.
         """
-        if not self._writes and sql.lstrip()[:7].upper().startswith(WRITES):
-            if not self._turns.acquire(timeout=WRITE_SECONDS):
+        if self._held or not sql.lstrip()[:7].upper().startswith(WRITES):
+            return
+        is_urgent = URGENT in sql[:40]
+        for lock in (self._turns.writing,) if is_urgent else (self._turns.line, self._turns.writing):
+            if not lock.acquire(timeout=WRITE_SECONDS):
+                self._end_turn()
                 raise sqlite3.OperationalError("database is locked")
-            self._writes = True
+            self._held.append(lock)
 
     def commit(self) -> None:
         """Commit, and let the next one write. What fails to commit is rolled back by who sees it fail."""
@@ -82,6 +102,5 @@ class Connection(sqlite3.Connection):
             self._end_turn()
 
     def _end_turn(self) -> None:
-        if self._writes:
-            self._writes = False
-            self._turns.release()
+        while self._held:
+            self._held.pop().release()

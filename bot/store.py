@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import DatabaseUnavailable
-from bot.sqlite_turns import WRITE_SECONDS, Connection
+from bot.sqlite_turns import WRITE_SECONDS, Connection, Turns
 
 T = TypeVar("T")
 
@@ -77,7 +76,7 @@ def open_database(url: str) -> sa.Engine:
     shown = sa.make_url(url)
     try:
         if shown.get_backend_name() == "sqlite":
-            in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, threading.Lock())}
+            in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, Turns())}
             engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.errors import DatabaseUnavailable
+from bot.sqlite_turns import Connection, Turns
 from bot.store import Chat, Feedback, Store, open_database
 from tests.bot.databases import NewDatabase
 
@@ -92,9 +95,36 @@ async def test_who_writes_at_once_takes_turns_and_does_not_run_into_one_another(
         connection.execute("PRAGMA busy_timeout=0")
 
     store = Store(engine)
-    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(300)))
-    assert await store.feedback() == [Feedback("happy", "sad", "0123abcd", 300)]
+    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(100)))
+    assert await store.feedback() == [Feedback("happy", "sad", "0123abcd", 100)]
     engine.dispose()
+
+
+async def test_the_record_of_an_answer_goes_before_what_waits_longer(tmp_path: Path) -> None:
+    connect = partial(
+        sqlite3.connect, tmp_path / "bot.db", check_same_thread=False, factory=partial(Connection, Turns())
+    )
+    written: list[str] = []
+
+    def write(connection: sqlite3.Connection, table: str) -> None:
+        connection.cursor().execute(f"INSERT INTO main.{table} VALUES (1)")
+        written.append(table)
+        connection.commit()
+        connection.close()
+
+    writer = connect()
+    for table in ("other", "operation_outputs"):
+        writer.cursor().execute(f"CREATE TABLE {table} (number INTEGER)")
+    writer.cursor().execute("DELETE FROM other")
+    waiting = []
+    for table in ("other", "other", "other", "operation_outputs"):
+        waiting.append(asyncio.create_task(asyncio.to_thread(write, connect(), table)))
+        await asyncio.sleep(0.2)
+    writer.commit()
+    await asyncio.gather(*waiting)
+    writer.close()
+    assert "operation_outputs" in written[:2]  # one other was the next already
+    assert len(written) == 4
 
 
 async def test_a_write_that_fails_lets_the_next_one_write(tmp_path: Path) -> None:
