@@ -16,6 +16,7 @@ from telegram import (
     Message,
     MessageEntity,
     ReplyParameters,
+    User,
 )
 from telegram.constants import ChatMemberStatus, ChatType
 from telegram.error import BadRequest, NetworkError, TelegramError
@@ -36,6 +37,8 @@ PLATFORM = "telegram"
 MOST_REPLIES = 20
 # Seconds between the tries to bring a command's answer to Telegram.
 REPLY_PAUSES = (0.5, 1, 2, 4)
+# The longest names of languages have so many letters (RFC 5646, 4.4.1).
+MOST_LANGUAGE = 35
 ADMINS = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
 
 
@@ -127,7 +130,7 @@ class Commands:
 
     async def press(self, query: CallbackQuery) -> None:
         """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
-        language = phrases(query.from_user.language_code)
+        language = phrases(language_of(query.from_user))
         message = query.message
         # Of an old message Telegram does not tell any more what it shows.
         is_told = isinstance(message, Message) and message.is_accessible
@@ -278,5 +281,11 @@ def keyboard(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup | Non
     )
 
 
+def language_of(user: User | None) -> str | None:
+    """Return somebody's language, as Telegram names it, where that is told."""
+    code = user.language_code if user else None
+    return code[:MOST_LANGUAGE] if isinstance(code, str) else None
+
+
 def _language(message: Message) -> Phrases:
-    return phrases(message.from_user.language_code if message.from_user else None)
+    return phrases(language_of(message.from_user))
