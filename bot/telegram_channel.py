@@ -55,7 +55,7 @@ from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, R
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
-from bot.telegram_commands import PLATFORM, Command, Commands, keyboard, language_of
+from bot.telegram_commands import PLATFORM, Command, Commands, language_of
 from inference import EmojiMap, ImageTooLarge
 
 log = structlog.get_logger(__name__)
@@ -427,7 +427,7 @@ class TelegramChannel:
                     message.text,
                     message_thread_id=_thread(job),
                     reply_parameters=_reply_to(job) if part == 0 else None,
-                    reply_markup=keyboard(message.rows),
+                    reply_markup=self._commands.keyboard(job.chat, message.rows),
                 )
             return part + 1 < len(messages)
 
