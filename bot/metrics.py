@@ -39,6 +39,7 @@ class Metrics:
         self.waiting = Gauge("face2emoji_waiting_photos", "Photos waiting for a free reader.", registry=registry)
         self.readers = Gauge("face2emoji_loaded_readers", "Readers loaded.", registry=registry)
         self.live = Gauge("face2emoji_live_connections", "Live pages connected.", registry=registry)
+        self.tasks = Gauge("face2emoji_tasks", "Tasks of the event loop.", registry=registry)
         self.jobs = Counter(
             "face2emoji_jobs",
             "Jobs ended, by platform and outcome: answered, expired, refused or failed.",
