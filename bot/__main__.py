@@ -303,7 +303,7 @@ class Bot:
                 log_config=None,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=10,
+                timeout_graceful_shutdown=3,  # all the ends together fit in the ten seconds that Docker gives
                 ws="websockets-sansio",
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already

@@ -72,7 +72,7 @@ DEAF_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 # How often it is asked whether a workspace removed us while nobody listened.
 SWEEP_SECONDS = 24 * 3600.0
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 2.0
 
 
 class SlackChannel:

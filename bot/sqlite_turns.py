@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 # So long a transaction waits for those that write before it.
 WRITE_SECONDS = 30
+# A disk without room shows as one of these.
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN I")
 # Named at the beginning of the statement with which DBOS records what a job did.
 URGENT = "operation_outputs"
+# That, and how a job ended, must not be lost: on a full disk DBOS tries it again when it is told that this passes.
+LASTING = (URGENT, "UPDATE main.workflow_status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Cursor(sqlite3.Cursor):
     def execute(self, sql: str, *arguments: Any) -> Cursor:
         """Run a statement, in turn."""
         self.connection.before(sql)
-        super().execute(sql, *arguments)
+        with self.connection.passing():
+            super().execute(sql, *arguments)
         return self
 
     def executemany(self, sql: str, *arguments: Any) -> Cursor:
@@ -62,6 +69,7 @@ class Connection(sqlite3.Connection):
         super().__init__(*arguments, **options)
         self._turns = turns
         self._held: list[threading.Lock] = []
+        self._lasts = False
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Return a cursor that keeps to the turns."""
@@ -76,6 +84,7 @@ class Connection(sqlite3.Connection):
         if self._held or not sql.lstrip()[:7].upper().startswith(WRITES):
             return
         is_urgent = URGENT in sql[:40]
+        self._lasts = any(beginning in sql[:40] for beginning in LASTING)
         for lock in (self._turns.writing,) if is_urgent else (self._turns.line, self._turns.writing):
             if not lock.acquire(timeout=WRITE_SECONDS):
                 self._end_turn()
@@ -84,8 +93,19 @@ class Connection(sqlite3.Connection):
 
     def commit(self) -> None:
         """Commit, and let the next one write. What fails to commit is rolled back by who sees it fail."""
-        super().commit()
+        with self.passing():
+            super().commit()
         self._end_turn()
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Call a full disk what DBOS waits for, where it is about what has happened already."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if self._lasts and error.sqlite_errorcode in FULL:
+                raise sqlite3.OperationalError(f"{error}, as if the database is locked") from error
+            raise
 
     def rollback(self) -> None:
         """Roll back, and let the next one write."""

@@ -72,7 +72,7 @@ LONGEST_PAUSE = 30.0
 # commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
 COMMAND_SECONDS = 1.0
 # So long the last commands may take when the bot stops.
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 2.0
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
