@@ -500,11 +500,22 @@ class Jobs:
             again = data.get(TAKEN_IN_BY) != self._process
             work = _Work(job, channel, self._reader, self._metrics, self._max_age, again=again)
             part = 0
-            while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
+            while (outcome := await self._record(work, part)) == "more":
                 part += 1
         finally:
             self._at_work -= 1
         return outcome
+
+    async def _record(self, work: _Work, part: int) -> str:
+        """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
+            except SQLAlchemyError as error:
+                log.warning("database_trouble", kind=type(error).__name__)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
 
     # Living and dying
 
@@ -582,10 +593,17 @@ class _Work:
         self._metrics = metrics
         self._again = again
         self._result: Result | None = None
+        self._done: dict[int, str] = {}
         # By the clock on the wall only once: if that is set, a job under way is neither old at once nor young for ever.
         self._until = time.monotonic() + max_age - (time.time() - job.posted)
 
-    async def answer(self, part: int) -> str:
+    async def answer_once(self, part: int) -> str:
+        """Do one part, unless that was done and only could not be recorded."""
+        if part not in self._done:
+            self._done[part] = await self._answer(part)
+        return self._done[part]
+
+    async def _answer(self, part: int) -> str:
         """Do one part, as often as it takes; return "more" or the job's outcome."""
         job = self._job
         wait = FIRST_WAIT
