@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from dbos import DBOS
@@ -407,7 +408,7 @@ async def test_an_answer_that_could_not_be_recorded_is_recorded_later_and_not_gi
         nonlocal failures
         if failures and statement.startswith("INSERT") and "operation_outputs" in statement:
             failures -= 1
-            raise sa.exc.OperationalError(statement, None, Exception("connection is bad"))
+            raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
 
     one = job()
     await world.jobs.submit(one)
