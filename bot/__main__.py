@@ -314,7 +314,7 @@ class Bot:
                 proxy_headers=bool(proxies.written),
                 forwarded_allow_ips=list(proxies.written),
                 server_header=False,
-                timeout_graceful_shutdown=10,
+                timeout_graceful_shutdown=3,  # all the ends together fit in the ten seconds that Docker gives
                 ws="websockets-sansio",
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already

@@ -81,7 +81,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button; ``data`` comes back when it is pressed, and is at most 64 bytes of ASCII."""
+    """A button; ``data`` comes back when it is pressed, and is at most 56 bytes of ASCII."""
 
     label: str
     data: str

@@ -17,7 +17,6 @@ import secrets
 import socket
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -53,8 +52,8 @@ LEASE_SECONDS = 15
 ALBUM_SECONDS = 1.0
 # A crash while a job is at work may be the job's own doing: after so many it is given up.
 MOST_RECOVERIES = 10
-# The last jobs that came in here, more than can be waiting.
-FRESH_REMEMBERED = 10_000
+# Stored with a job: which process took it in.
+TAKEN_IN_BY = "taken_in_by"
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96
@@ -331,7 +330,7 @@ class Jobs:
         """Why nothing can be stored, if so; seen within seconds on PostgreSQL, within a minute on SQLite."""
         self._started = False
         self._at_work = 0
-        self._fresh: OrderedDict[str, None] = OrderedDict()
+        self._process = secrets.token_hex(8)
         self._background: list[asyncio.Task[None]] = []
         path = sqlite_path(engine)
         self._lock = FileLock(f"{path}.lock", thread_local=False) if path else None
@@ -397,7 +396,7 @@ class Jobs:
         if self._lock is None:
             self._every(BEAT_SECONDS, self._beat)
 
-    async def stop(self, seconds: int = 10) -> None:
+    async def stop(self, seconds: int = 4) -> None:
         """Finish what is at work; what takes longer stays stored, for the next process or another worker."""
         if not self._started:
             if self._lock:
@@ -428,14 +427,12 @@ class Jobs:
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
         workflow = self._workflows[job.platform]
-        self._fresh[job.id] = None
-        if len(self._fresh) > FRESH_REMEMBERED:
-            self._fresh.popitem(last=False)
+        data = {**job.to_json(), TAKEN_IN_BY: self._process}
         with SetWorkflowID(job.id):
             if self._at_work < AT_ONCE:
-                await DBOS.start_workflow_async(workflow, job.to_json())  # here and now
+                await DBOS.start_workflow_async(workflow, data)  # here and now
             else:
-                await DBOS.enqueue_workflow_async(job.platform, workflow, job.to_json())  # whoever is free first
+                await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
         if job.album:
             await self._add_photo(job)
 
@@ -498,15 +495,27 @@ class Jobs:
         self._at_work += 1
         try:
             channel = self._channels[job.platform]
-            # What this process did not take in itself may have been at work before somebody died.
-            again = job.id not in self._fresh
+            # What this process did not take in itself may have been at work before somebody died. The stored word
+            # counts: the event of such a job may come again, and to us, before it is taken up.
+            again = data.get(TAKEN_IN_BY) != self._process
             work = _Work(job, channel, self._reader, self._metrics, self._max_age, again=again)
             part = 0
-            while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
+            while (outcome := await self._record(work, part)) == "more":
                 part += 1
         finally:
             self._at_work -= 1
         return outcome
+
+    async def _record(self, work: _Work, part: int) -> str:
+        """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
+            except SQLAlchemyError as error:
+                log.warning("database_trouble", kind=type(error).__name__)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
 
     # Living and dying
 
@@ -582,15 +591,23 @@ class _Work:
         self._channel = channel
         self._reader = reader
         self._metrics = metrics
-        self._max_age = max_age
         self._again = again
         self._result: Result | None = None
+        self._done: dict[int, str] = {}
+        # By the clock on the wall only once: if that is set, a job under way is neither old at once nor young for ever.
+        self._until = time.monotonic() + max_age - (time.time() - job.posted)
 
-    async def answer(self, part: int) -> str:
+    async def answer_once(self, part: int) -> str:
+        """Do one part, unless that was done and only could not be recorded."""
+        if part not in self._done:
+            self._done[part] = await self._answer(part)
+        return self._done[part]
+
+    async def _answer(self, part: int) -> str:
         """Do one part, as often as it takes; return "more" or the job's outcome."""
         job = self._job
         wait = FIRST_WAIT
-        while time.time() - job.posted <= self._max_age:
+        while time.monotonic() <= self._until:
             try:
                 async with nullcontext() if part else self._channel.working(job):
                     if self._result is None:

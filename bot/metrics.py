@@ -45,6 +45,7 @@ class Metrics:
             registry=registry,
         )
         self.live = Gauge("face2emoji_live_connections", "Live pages connected.", registry=registry)
+        self.tasks = Gauge("face2emoji_tasks", "Tasks of the event loop.", registry=registry)
         self.jobs = Counter(
             "face2emoji_jobs",
             "Jobs ended, by platform and outcome: answered, expired, refused or failed.",

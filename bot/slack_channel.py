@@ -31,7 +31,7 @@ from bot.jobs import DATABASE_TROUBLE, Jobs, PhotoRef, Refused, SelfieJob, TryAg
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
-from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of
+from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of, name_of
 from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, LastPhotos, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
@@ -53,6 +53,18 @@ SOCKET_LOG.setLevel(logging.CRITICAL)
 MOST_REQUEST_BYTES = 1_000_000
 # Other kinds of messages are edits, deletions, joins, and what programs post.
 POSTS = (None, "file_share", "thread_broadcast")
+# Kinds of requests, as Slack calls them.
+REQUESTS = (
+    "event_callback",
+    "command",
+    "shortcut",
+    "message_action",
+    "block_actions",
+    "view_submission",
+    "view_closed",
+)
+# What events name users, channels and messages by.
+NAMES = ("user", "channel", "ts", "thread_ts", "inviter")
 # The connection is looked at so often; one that is dead for longer than its library needs to mend it is opened anew.
 WATCH_SECONDS = 2.0
 DEAF_SECONDS = 30.0
@@ -60,7 +72,7 @@ DEAF_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 # How often it is asked whether a workspace removed us while nobody listened.
 SWEEP_SECONDS = 24 * 3600.0
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 2.0
 
 
 class SlackChannel:
@@ -320,7 +332,8 @@ class SlackChannel:
 
     async def _on_error(self, error: Exception, body: Body) -> BoltResponse:
         """Not acknowledge what could not be stored; let go what is strange, because it would come again for ever."""
-        kind = str(body.get("type") or ("command" if "command" in body else "unknown"))
+        kind = body.get("type") or ("command" if "command" in body else "unknown")
+        kind = kind if kind in REQUESTS else "unknown"  # the log is no place for what somebody sent
         if isinstance(error, (*DATABASE_TROUBLE, TryAgain)):
             log.error("event_not_stored", request=kind, kind=type(error).__name__)
             return BoltResponse(status=503)
@@ -329,6 +342,8 @@ class SlackChannel:
 
     async def _on_event(self, context: AsyncBoltContext, event: dict[str, Any]) -> None:
         team = installed_in(context)
+        for name in NAMES:
+            name_of(event.get(name) or "")
         match event.get("type"):
             case "message":
                 await self._message(team, event)
@@ -376,7 +391,8 @@ class SlackChannel:
             self._spawn(self._commands.explain(ask, "opted_out"))
         else:
             job = ask.job(f"asked-{ask.trigger}", photos)
-            await self._submit(ask, replace(job, message=message["ts"], thread=message.get("thread_ts")))
+            thread = name_of(message.get("thread_ts") or "") or None
+            await self._submit(ask, replace(job, message=name_of(message["ts"]), thread=thread))
 
     async def _submit(self, ask: Ask, job: SelfieJob) -> None:
         self._responses.remember(job, ask.url)
@@ -386,7 +402,7 @@ class SlackChannel:
         """Take the photos of our window."""
         view = body["view"]
         channel, _, url = view["private_metadata"].partition(" ")
-        ask = replace(Ask.of_interaction(body, installed_in(context)), channel=channel, url=url)
+        ask = replace(Ask.of_interaction(body, installed_in(context)), channel=name_of(channel), url=url)
         values = view["state"]["values"]
         photos = self._posted.of_post(ask.team, values[slack_blocks.PHOTO_INPUT][slack_blocks.PHOTO_FILES])
         if not photos:
@@ -395,7 +411,7 @@ class SlackChannel:
             await ack(response_action="errors", errors={slack_blocks.PHOTO_INPUT: problem})
             return
         shared = slack_blocks.ticked(values, slack_blocks.SHARE_INPUT)
-        job = ask.job(f"window-{view['id']}", photos, share=bool(shared))
+        job = ask.job(f"window-{name_of(view['id'])}", photos, share=bool(shared))
         if masked := slack_blocks.ticked(values, slack_blocks.MASK_INPUT):
             everyone = slack_blocks.MASK_EVERYONE in masked
             job = replace(job, reply="mask", everyone=everyone, private=job.reply == "private")

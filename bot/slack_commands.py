@@ -33,6 +33,7 @@ NOT_INVITED = ("not_in_channel", "channel_not_found", "user_not_in_channel")
 NEEDED_TO_REACT = ("reactions:write", "files:read")
 DONE_REMEMBERED = 2000
 MOST_WORD = 30
+MOST_NAME = 255
 # Slack's words for a channel that we are in, and may not write in.
 NO_WRITING = (
     "is_archived",
@@ -45,6 +46,17 @@ NO_WRITING = (
 ANSWER_PAUSES = (0.5, 1.0, 2.0)
 
 Body = Mapping[str, Any]
+
+
+def name_of(value: Any) -> str:
+    """Return one of Slack's names (of a user, a channel, a message, ...) as it is.
+
+    Raises:
+        ValueError: it is none. It would be stored, and Slack would be asked about it again and again.
+    """
+    if isinstance(value, str) and len(value) <= MOST_NAME and value.isascii() and value.isprintable():
+        return value
+    raise ValueError("not a name of Slack's")
 
 
 def chat_of(team: str, channel: str) -> str:
@@ -74,10 +86,10 @@ class Ask:
     def of_command(cls, body: Body) -> Ask:
         """Read a slash command."""
         return cls(
-            body["team_id"],
-            body["user_id"],
-            body["channel_id"],
-            body.get("trigger_id", ""),
+            name_of(body["team_id"]),
+            name_of(body["user_id"]),
+            name_of(body["channel_id"]),
+            name_of(body.get("trigger_id", "")),
             body.get("response_url", ""),
             body.get("text") or "",
         )
@@ -87,9 +99,9 @@ class Ask:
         """Read a shortcut, a press or a window that was sent."""
         return cls(
             team,
-            body["user"]["id"],
-            (body.get("channel") or {}).get("id", ""),
-            body.get("trigger_id", ""),
+            name_of(body["user"]["id"]),
+            name_of((body.get("channel") or {}).get("id", "")),
+            name_of(body.get("trigger_id", "")),
             body.get("response_url", ""),
         )
 

@@ -29,6 +29,7 @@ HOSTS = (".slack.com", ".slack-edge.com", ".slack-files.com")
 # Slack's words for a file that is not there (any more).
 GONE = ("file_not_found", "file_deleted")
 REMEMBERED = 2000
+MOST_NAME = 255
 SECONDS = 30
 
 
@@ -94,6 +95,11 @@ class LastPhotos:
     photos: tuple[PhotoRef, ...]
 
 
+def _has_name(file: Any) -> bool:
+    name = file.get("id") if isinstance(file, dict) else None
+    return isinstance(name, str) and 0 < len(name) <= MOST_NAME
+
+
 def is_stub(file: File) -> bool:
     """Tell whether an event names a file without describing it, as in channels shared with other workspaces."""
     return file.get("file_access") == "check_file_info" or file.get("mode") == "file_access"
@@ -121,7 +127,9 @@ class PostedPhotos:
         files = post.get("files")
         references = []
         for file in files if isinstance(files, list) else []:
-            if is_stub(file) and file.get("id"):
+            if not _has_name(file):
+                continue
+            if is_stub(file):
                 references.append(PhotoRef("photo", (f"{file['id']}/original",)))
             elif photo := photo_of(file, self._max_bytes):
                 self._remember(self._photos, (team, photo.id), photo)

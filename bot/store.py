@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import DatabaseUnavailable
+from bot.sqlite_turns import WRITE_SECONDS, Connection, Turns
 
 T = TypeVar("T")
 
@@ -77,7 +79,8 @@ def open_database(url: str) -> sa.Engine:
     shown = sa.make_url(url)
     try:
         if shown.get_backend_name() == "sqlite":
-            engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=20)
+            in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, Turns())}
+            engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:
             engine = sa.create_engine(url, connect_args=_PATIENCE, pool_pre_ping=True, pool_size=10, max_overflow=20)

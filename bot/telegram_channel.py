@@ -55,7 +55,7 @@ from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, R
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
-from bot.telegram_commands import PLATFORM, Command, Commands, keyboard
+from bot.telegram_commands import PLATFORM, Command, Commands, language_of
 from inference import EmojiMap, ImageTooLarge
 
 log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ LONGEST_PAUSE = 30.0
 # commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
 COMMAND_SECONDS = 1.0
 # So long the last commands may take when the bot stops.
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 2.0
 REACTIONS_KEPT = 600.0
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
@@ -322,12 +322,12 @@ class TelegramChannel:
         return SelfieJob(
             platform=PLATFORM,
             event=f"album-{album}" if album else str(update.update_id),
-            chat=str(target.chat_id),
-            message=str(target.message_id),
+            chat=str(int(target.chat_id)),
+            message=str(int(target.message_id)),  # the library takes what it gets
             sender=str(asking.from_user.id) if asking.from_user else "",
             posted=asking.date.timestamp(),
             thread=str(target.message_thread_id) if target.is_topic_message else None,
-            language=asking.from_user.language_code if asking.from_user else None,
+            language=language_of(asking.from_user),
             reply="reaction" if target.chat.type in GROUPS else "message",
             photos=(photo,),
             album=bool(album),
@@ -429,7 +429,7 @@ class TelegramChannel:
                     message.text,
                     message_thread_id=_thread(job),
                     reply_parameters=_reply_to(job) if part == 0 else None,
-                    reply_markup=keyboard(message.rows),
+                    reply_markup=self._commands.keyboard(job.chat, message.rows),
                 )
             return part + 1 < len(messages)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,13 +19,14 @@ from telegram import (
     Message,
     MessageEntity,
     ReplyParameters,
+    User,
 )
 from telegram.constants import ChatMemberStatus, ChatType
 from telegram.error import BadRequest, NetworkError, TelegramError
 from telegram.ext import ExtBot
 
 from bot import answers
-from bot.answers import Button
+from bot.answers import Button, Rows
 from bot.jobs import Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import COMMANDS, LANGUAGES, Phrases, phrases
@@ -36,6 +40,10 @@ PLATFORM = "telegram"
 MOST_REPLIES = 20
 # Seconds between the tries to bring a command's answer to Telegram.
 REPLY_PAUSES = (0.5, 1, 2, 4)
+# Behind a button's data, of which there are at most 56 bytes; Telegram takes 64.
+SEAL_LENGTH = 8
+# The longest names of languages have so many letters (RFC 5646, 4.4.1).
+MOST_LANGUAGE = 35
 ADMINS = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
 
 
@@ -75,6 +83,7 @@ class Commands:
         self._emoji_map = emoji_map
         self._service = service
         self._retention = retention
+        self._key = hmac.new(bot.token.encode(), b"face2emoji buttons", hashlib.sha256).digest()
         self._waiting_replies: Counter[int] = Counter()
         self._actions: dict[str, Callable[[Command, Message, Phrases], Awaitable[str]]] = {
             "start": self._start,
@@ -127,20 +136,20 @@ class Commands:
 
     async def press(self, query: CallbackQuery) -> None:
         """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
-        language = phrases(query.from_user.language_code)
+        language = phrases(language_of(query.from_user))
         message = query.message
         # Of an old message Telegram does not tell any more what it shows.
         is_told = isinstance(message, Message) and message.is_accessible
         markup = message.reply_markup if isinstance(message, Message) else None
         shown = {button.callback_data for row in (markup.inline_keyboard if markup else ()) for button in row}
         try:
-            press = answers.press(query.data or "", language)
+            press = answers.press(self._pressed(query, is_shown=is_told and query.data in shown), language)
             notice = press.notice
             if message is None or (is_told and query.data not in shown):
                 notice = language.already_counted  # pressed on a screen that is behind
             else:
                 await self._bot.edit_message_reply_markup(
-                    message.chat.id, message.message_id, reply_markup=keyboard(press.rows)
+                    message.chat.id, message.message_id, reply_markup=self.keyboard(message.chat.id, press.rows)
                 )
                 for given, corrected in press.counts:
                     await self._store.count(given, corrected, press.model)
@@ -149,6 +158,34 @@ class Commands:
         except TelegramError as error:
             notice = language.already_counted if "not modified" in error.message else language.failed
         await self._bot.answer_callback_query(query.id, notice)
+
+    def keyboard(self, chat: int | str, rows: Rows) -> InlineKeyboardMarkup | None:
+        """Return Telegram's form of some rows of buttons, which work in this chat only."""
+        if not rows:
+            return None
+
+        def made(button: Button) -> InlineKeyboardButton:
+            return InlineKeyboardButton(button.label, callback_data=button.data + self._seal(chat, button.data))
+
+        return InlineKeyboardMarkup([[made(button) for button in row] for row in rows])
+
+    def _pressed(self, query: CallbackQuery, *, is_shown: bool) -> str:
+        """Return the data of the button; a program other than Telegram's may send any.
+
+        Raises:
+            ValueError: we made no such button in this chat.
+        """
+        data = query.data or ""
+        plain, seal = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+        if query.message and hmac.compare_digest(seal.encode(), self._seal(query.message.chat.id, plain).encode()):
+            return plain
+        if is_shown:  # of a release that did not seal them
+            return data
+        raise ValueError("forged")
+
+    def _seal(self, chat: int | str, data: str) -> str:
+        digest = hmac.new(self._key, f"{chat}:{data}".encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest)[:SEAL_LENGTH].decode()
 
     async def _start(self, _command: Command, _message: Message, language: Phrases) -> str:
         return language.start.format(bot=self._bot.username)
@@ -269,14 +306,11 @@ class Commands:
                 await asyncio.sleep(pause)
 
 
-def keyboard(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup | None:
-    """Return Telegram's form of some rows of buttons."""
-    if not rows:
-        return None
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in rows]
-    )
+def language_of(user: User | None) -> str | None:
+    """Return somebody's language, as Telegram names it, where that is told."""
+    code = user.language_code if user else None
+    return code[:MOST_LANGUAGE] if isinstance(code, str) else None
 
 
 def _language(message: Message) -> Phrases:
-    return phrases(message.from_user.language_code if message.from_user else None)
+    return phrases(language_of(message.from_user))

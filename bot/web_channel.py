@@ -244,6 +244,7 @@ class WebChannel:
 
     async def metrics(self, _request: Request) -> Response:
         """Show the figures to Prometheus."""
+        self._metrics.tasks.set(len(asyncio.all_tasks()))
         return Response(self._metrics.exposition(), media_type=Metrics.content_type)
 
     def _admit(self, request: Request) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bot.__main__ import Bot, listen
 from bot.settings import Settings
 from inference import Face2EmojiError
-from tests.bot.databases import new_database, postgresql
+from tests.bot.databases import new_database, postgresql, postgresql_server
 from tests.bot.served import ObedientReader, Serve, Served, wait_until
 from tests.bot.slack_served import shared_slack, slack, start_slack
 from tests.bot.telegram_served import shared_bot, start_telegram, telegram
@@ -20,6 +20,7 @@ from tests.bot.telegram_served import shared_bot, start_telegram, telegram
 __all__ = [
     "new_database",
     "postgresql",
+    "postgresql_server",
     "shared_bot",
     "shared_slack",
     "slack",

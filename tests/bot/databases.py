@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -34,11 +35,17 @@ def start_postgresql(folder: Path) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server's first database."""
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server, which a test may stop and start."""
     server = start_postgresql(tmp_path_factory.mktemp("postgresql"))
-    yield server.get_uri()
+    yield server
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_server: PostgresServer) -> str:
+    """The address of a PostgreSQL server's first database."""
+    return str(postgresql_server.get_uri())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -46,14 +53,15 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
     """Both databases, one after the other."""
     if request.param == "sqlite":
         return lambda: f"sqlite:///{tmp_path / uuid4().hex}.db"
-    first = sa.make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
+    return partial(create_database, request.getfixturevalue("postgresql"))
 
-    def create() -> str:
-        name = f"test_{uuid4().hex}"
-        engine = sa.create_engine(first, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        return first.set(database=name).render_as_string(hide_password=False)
 
-    return create
+def create_database(server: str) -> str:
+    """Make an empty database on a PostgreSQL server; return its address."""
+    first = sa.make_url(server).set(drivername="postgresql+psycopg")
+    name = f"test_{uuid4().hex}"
+    engine = sa.create_engine(first, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return first.set(database=name).render_as_string(hide_password=False)

@@ -183,7 +183,7 @@ def test_any_post_fits_telegrams_limits(language: Phrases, counts: list[int], ex
             told = re.findall(r"^\d+[a-e]?\. \W", words.text, re.MULTILINE)
             assert len(press(words.rows[0][0].data, language).counts) == len(told)
         for row in (*words.rows, *press(words.rows[0][1].data, language).rows):
-            assert all(len(button.data.encode()) <= 64 and len(button.label) <= 40 for button in row)
+            assert all(len(button.data.encode()) <= 56 and len(button.label) <= 40 for button in row)
     else:
         assert len(messages) == 1
         assert not messages[0].rows
@@ -327,7 +327,7 @@ def test_whatever_comes_back_is_understood_or_refused(data: str) -> None:
         return
     assert bool(pressed.counts) != bool(pressed.rows)
     assert all(set(count) <= set(EXPRESSIONS) for count in pressed.counts)
-    assert all(len(button.data.encode()) <= 64 for row in pressed.rows for button in row)
+    assert all(len(button.data.encode()) <= 56 for row in pressed.rows for button in row)
 
 
 def test_data_say_nothing_but_the_model_and_the_expressions() -> None:

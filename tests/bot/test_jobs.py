@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from dbos import DBOS
@@ -403,6 +404,41 @@ async def test_a_try_that_may_have_got_through_is_known_as_such(begin: Begin, pl
     await begin(platform=back)  # died while it was at work
     await back.until(1)
     assert back.tries == [True]
+
+
+async def test_an_event_that_comes_again_after_a_crash_does_not_pass_for_new(begin: Begin, platform: Platform) -> None:
+    """It may come before the job is taken up again, whose answer may have been given already."""
+    world = await begin()
+    platform.hold.clear()
+    one = job()
+    await world.jobs.submit(one)
+    await wait_for(lambda: bool(platform.calls))
+    back = Platform()
+    world = await begin(platform=back)  # died while it was at work
+    await world.jobs.submit(one)
+    await back.until(1)
+    assert back.tries == [True]
+
+
+async def test_an_answer_that_could_not_be_recorded_is_recorded_later_and_not_given_again(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    platform.parts = 2
+    failures = 2
+
+    @sa.event.listens_for(world.engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        nonlocal failures
+        if failures and statement.startswith("INSERT") and "operation_outputs" in statement:
+            failures -= 1
+            raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
+
+    one = job()
+    await world.jobs.submit(one)
+    await wait_for(lambda: world.ended("answered") == 1)
+    assert failures == 0
+    assert platform.sent == [(one.event, 0), (one.event, 1)]
 
 
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from bot.errors import DatabaseUnavailable
+from bot.sqlite_turns import Connection, Turns
 from bot.store import Chat, Feedback, Store, open_database
 from tests.bot.databases import NewDatabase
 
@@ -80,6 +84,57 @@ async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
         Feedback("happy", "happy", "0123abcd", 1),
         Feedback("happy", "sad", "0123abcd", 20),
     ]
+
+
+async def test_who_writes_at_once_takes_turns_and_does_not_run_into_one_another(tmp_path: Path) -> None:
+    """SQLite, told not to wait at all, is not even asked while somebody else writes."""
+    engine = open_database(f"sqlite:///{tmp_path / 'bot.db'}")
+
+    @sa.event.listens_for(engine, "checkout")
+    def impatient(connection: Any, *_more: object) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+
+    store = Store(engine)
+    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(100)))
+    assert await store.feedback() == [Feedback("happy", "sad", "0123abcd", 100)]
+    engine.dispose()
+
+
+async def test_the_record_of_an_answer_goes_before_what_waits_longer(tmp_path: Path) -> None:
+    connect = partial(
+        sqlite3.connect, tmp_path / "bot.db", check_same_thread=False, factory=partial(Connection, Turns())
+    )
+    written: list[str] = []
+
+    def write(connection: sqlite3.Connection, table: str) -> None:
+        connection.cursor().execute(f"INSERT INTO main.{table} VALUES (1)")
+        written.append(table)
+        connection.commit()
+        connection.close()
+
+    writer = connect()
+    for table in ("other", "operation_outputs"):
+        writer.cursor().execute(f"CREATE TABLE {table} (number INTEGER)")
+    writer.cursor().execute("DELETE FROM other")
+    waiting = []
+    for table in ("other", "other", "other", "operation_outputs"):
+        waiting.append(asyncio.create_task(asyncio.to_thread(write, connect(), table)))
+        await asyncio.sleep(0.2)
+    writer.commit()
+    await asyncio.gather(*waiting)
+    writer.close()
+    assert "operation_outputs" in written[:2]  # one other was the next already
+    assert len(written) == 4
+
+
+async def test_a_write_that_fails_lets_the_next_one_write(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'bot.db'}")
+    twice = sa.text("INSERT INTO face2emoji_opted_out VALUES ('slack', 'T1/U1'), ('slack', 'T1/U1')")
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.execute(twice)
+    await asyncio.wait_for(Store(engine).opt_out("slack", "T1/U2", out=True), 10)
+    assert await Store(engine).opted_out("slack", "T1/U2")
+    engine.dispose()
 
 
 async def test_processes_that_start_at_once_do_not_stumble_over_one_another(new_database: NewDatabase) -> None:

@@ -323,6 +323,29 @@ def test_buttons_of_old_messages_and_forged_ones_are_answered(telegram: Telegram
     assert counts(telegram)["neutral", "neutral"] == 1
 
 
+@pytest.mark.parametrize("inaccessible", [False, True])
+def test_a_button_works_in_its_own_chat_only(telegram: TelegramBot, inaccessible: bool) -> None:
+    """A program other than Telegram's may send whatever it likes under any message of its chat."""
+    sent, other = details(telegram, b"sad:90"), details(telegram, b"sad:90")
+    theirs = data_of(other.reply_markup, ENGLISH.right)
+    before = counts(telegram)
+    for data in (theirs, theirs[:-8], f"is:deadbeef:34{theirs[-8:]}"):
+        forged = telegram.server.press((sent.chat_id, sent.message_id), data, sent.chat_id, inaccessible=inaccessible)
+        telegram.settle(telegram.server.push(forged))
+        assert telegram.server.answered_queries[-1]["text"] == ENGLISH.failed
+    assert counts(telegram) == before
+    assert buttons(telegram, sent) == sent.reply_markup
+
+
+def test_a_button_of_a_release_that_did_not_seal_them_works(telegram: TelegramBot) -> None:
+    sent = details(telegram, b"sad:90")
+    held = telegram.server.messages[sent.chat_id, sent.message_id]
+    old = data_of(sent.reply_markup, ENGLISH.right)[:-8]
+    held["reply_markup"] = {"inline_keyboard": [[{"text": "Right", "callback_data": old}]]}
+    telegram.settle(telegram.server.push(telegram.server.press((sent.chat_id, sent.message_id), old, sent.chat_id)))
+    assert telegram.server.answered_queries[-1]["text"] == ENGLISH.thanks
+
+
 def test_a_screen_that_is_behind_does_not_count_twice(telegram: TelegramBot) -> None:
     sent = details(telegram, b"happy:92")
     before = counts(telegram).get(("happy", "happy"), 0)
