@@ -343,7 +343,7 @@ class Jobs:
         self.trouble: str | None = None
         """Why nothing can be stored, if so; seen within seconds on PostgreSQL, within a minute on SQLite."""
         self._started = False
-        self._at_work = 0
+        self._at_work: set[asyncio.Task[Any]] = set()
         self._fresh: OrderedDict[str, None] = OrderedDict()
         self._background: list[asyncio.Task[None]] = []
         self._signed = self._trusts_from = 0.0
@@ -434,6 +434,8 @@ class Jobs:
             await asyncio.to_thread(leave)  # because the jobs it waits for need this loop
         except DATABASE_TROUBLE as error:  # the others will notice by themselves that we are gone
             log.warning("database_trouble", kind=type(error).__name__)
+        for task in self._at_work:  # what it answered from now on would be noted down nowhere, and come again
+            task.cancel()
         # DBOS gave the loop its own threads, and ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
@@ -447,7 +449,7 @@ class Jobs:
         if len(self._fresh) > FRESH_REMEMBERED:
             self._fresh.popitem(last=False)
         with SetWorkflowID(job.id):
-            if self._at_work < AT_ONCE:
+            if len(self._at_work) < AT_ONCE:
                 await DBOS.start_workflow_async(workflow, job.to_json())  # here and now
             else:
                 await DBOS.enqueue_workflow_async(job.platform, workflow, job.to_json())  # whoever is free first
@@ -510,7 +512,9 @@ class Jobs:
             while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
                 photos += tuple(photo for photo in _photos([more]) if photo not in photos)
             job = replace(job, photos=tuple(sorted(photos, key=lambda photo: photo.message)))
-        self._at_work += 1
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - DBOS runs each job as one
+        self._at_work.add(task)
         try:
             channel = self._channels[job.platform]
             # What this process did not take in itself may have been at work before somebody died.
@@ -520,7 +524,7 @@ class Jobs:
             while (outcome := await DBOS.run_step_async({"name": "answer"}, work.answer, part)) == "more":
                 part += 1
         finally:
-            self._at_work -= 1
+            self._at_work.discard(task)
         return outcome
 
     # Living and dying

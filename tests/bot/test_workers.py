@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("new_database", ["postgresql"], indirect=Tr
 
 JOBS = 3
 # A busy machine may need so long for anything.
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Cable:
