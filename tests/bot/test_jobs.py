@@ -215,6 +215,18 @@ async def test_parts_that_were_sent_are_not_sent_again(begin: Begin, platform: P
     assert platform.fetched == ["small", "small"]  # what was read is kept nowhere: it is read anew
 
 
+async def test_a_process_that_ends_leaves_its_answer_to_the_next(begin: Begin, platform: Platform) -> None:
+    platform.hold.clear()
+    world = await begin()
+    await world.jobs.submit(job())
+    await wait_for(lambda: bool(platform.calls))
+    await begin()
+    platform.hold.set()
+    await platform.until(1)
+    await asyncio.sleep(0.3)
+    assert len(platform.sent) == 1
+
+
 async def test_what_the_platform_asks_for_is_waited(begin: Begin, platform: Platform) -> None:
     world = await begin()
     platform.troubles = [TryAgain(1.5), TryAgain()]
