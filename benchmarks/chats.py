@@ -1,7 +1,8 @@
 """What the benchmarks of the chat platforms share: selfies, the bot as a program, steady streams, tables and options.
 
 Latency is taken from one selfie at a time. A rate is held when every selfie of a steady stream is answered exactly
-once, 95 of 100 within a second, and the last within two seconds: nothing piles up.
+once, 95 of 100 within a second, and the last within two seconds: nothing piles up. A burst is more than can be answered
+at once: what counts is that each selfie is answered once in the end, and that memory stays bounded meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -24,14 +26,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import sqlalchemy as sa
 from PIL import Image, ImageEnhance
 from pydantic import SecretStr
 from tqdm import tqdm
 
-from benchmarks.processes import family, processor_seconds
+from benchmarks.processes import family, megabytes, processor_seconds
 from bot.settings import Settings
 from bot.store import Chat, Store, open_database
 
@@ -40,8 +43,15 @@ PORTRAIT = ROOT / "tests" / "pictures" / "astronaut.jpg"
 PHOTOS = 24
 WARM_UP_RATE = 10
 MOST_P95, MOST_BEHIND = 1.0, 2.0
-# What is not answered after so many seconds is lost.
+# After so many seconds without any answer, what is still to be answered is lost.
 PATIENCE = 60.0
+WATCH_SECONDS = 1.0
+_UNDONE = "SELECT count(*) FROM {table} WHERE status IN ('ENQUEUED', 'PENDING')"
+# DBOS keeps its tables in a schema of its own where there are schemas.
+UNDONE = {
+    "sqlite": _UNDONE.format(table="workflow_status"),
+    "postgresql": _UNDONE.format(table="dbos.workflow_status"),
+}
 
 
 class Platform(ABC):
@@ -132,6 +142,58 @@ class Stream:
     def held(self) -> bool:
         """Whether it could go on for ever."""
         return self.once and self.behind < MOST_BEHIND and quantile(self.seconds, 95) < MOST_P95
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The bot at one moment.
+
+    Attributes:
+        queue: jobs that are stored and not done.
+        memory: of the bot and its readers, in MB; what they share counts once.
+    """
+
+    queue: int
+    memory: float
+
+
+class Watch:
+    """Samples the bot from outside, in a thread, until the `with` ends.
+
+    Args:
+        bot: its process.
+        database: where its jobs are.
+
+    Attributes:
+        samples: in their order.
+    """
+
+    def __init__(self, bot: int, database: str) -> None:
+        self._bot = bot
+        self._engine = open_database(database)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.samples: list[Sample] = []
+
+    def __enter__(self) -> Self:
+        self._sample()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._sample()
+        self._engine.dispose()
+
+    def _watch(self) -> None:
+        while not self._done.wait(WATCH_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        with self._engine.connect() as connection:
+            queue = connection.execute(sa.text(UNDONE[connection.dialect.name])).scalar_one()
+        self.samples.append(Sample(queue, megabytes(self._bot)))
 
 
 def selfies() -> list[bytes]:
@@ -254,9 +316,8 @@ class Bench:
                 post, at = self._chats.post(each)
                 posted[post] = at
                 bar.update()
-        last, end = max(posted.values()), time.monotonic() + PATIENCE
-        while len(dict(self._answers())) < len(posted) and time.monotonic() < end:
-            time.sleep(0.1)
+        last = max(posted.values())
+        self._wait_for(len(posted))
         time.sleep(0.5)  # for what may come twice
         machine, bot, server, clock = (now - then for now, then in zip(self._processor_seconds(), before, strict=True))
         answers = [(post, at) for post, at in self._answers() if post in posted]
@@ -274,6 +335,14 @@ class Bench:
             server=server / len(posted),
             others=(machine - bot - server) / clock,
         )
+
+    def _wait_for(self, number: int) -> None:
+        """Wait until so many are answered, or none has been for a while."""
+        answered, end = 0, time.monotonic() + PATIENCE
+        while answered < number and time.monotonic() < end:
+            time.sleep(0.1)
+            if (now := len(dict(self._chats.answers()))) > answered:
+                answered, end = now, time.monotonic() + PATIENCE
 
     def _answers(self) -> list[tuple[Hashable, float]]:
         return sorted(self._chats.answers(), key=lambda answer: answer[1])
@@ -299,7 +368,7 @@ def _progress(title: str, total: int) -> tqdm[Any]:
     return tqdm(total=total, desc=title, leave=False, unit=" selfies", file=sys.stderr)
 
 
-def _machine(package: str) -> str:
+def machine(package: str) -> str:
     """Say where this runs; without this line the figures mean nothing."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
@@ -358,6 +427,31 @@ def _measure(bench: Bench, options: argparse.Namespace) -> bool:
     return all(stream.once for stream in streams)
 
 
+def _measure_bursts(bench: Bench, bot: int, database: str, options: argparse.Namespace) -> bool:
+    """Measure and print; return whether every selfie was answered exactly once."""
+    streams = [bench.warm_up()]
+    print(
+        f"\nBursts of {options.burst} selfies into groups within {options.within:g} s; seconds from event to reaction;"
+    )
+    print("jobs stored and not done, at most; resident memory in MB; processor ms per selfie; other work in cores:")
+    print("answered  lost doubled   p50   p95   max   drained after   queue   start  peak   end    bot  server  others")
+    for _ in range(options.runs):
+        with Watch(bot, database) as watch:
+            stream = bench.stream(options.burst / options.within, options.within)
+        streams.append(stream)
+        first, last = watch.samples[0], watch.samples[-1]
+        times = "".join(f"{quantile(stream.seconds, percent):6.1f}" for percent in (50, 95, 100))
+        print(
+            f"{len(stream.seconds):8}{stream.lost:6}{stream.doubled:8}{times}{stream.behind:14.1f} s"
+            f"{max(sample.queue for sample in watch.samples):8}"
+            f"{first.memory:8.0f}{max(sample.memory for sample in watch.samples):6.0f}{last.memory:6.0f}"
+            f"{1000 * stream.bot:7.0f}{1000 * stream.server:8.0f}{stream.others:8.2f}"
+            + (f"   (posted up to {stream.late:.1f} s late)" if stream.late > 0.1 else ""),
+            flush=True,
+        )
+    return all(stream.once for stream in streams)
+
+
 def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
     """Return a parser of the options that all platforms have."""
     parser = argparse.ArgumentParser(
@@ -367,6 +461,8 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
     parser.add_argument("--selfies", type=int, default=60, help="one at a time, in each run (60)")
     parser.add_argument("--rates", type=_numbers, default=[25, 30], help="a second, until one is not held (25,30)")
     parser.add_argument("--seconds", type=float, default=60, help="of each rate, in each run (60)")
+    parser.add_argument("--burst", type=int, metavar="N", help="measure only this: so many selfies at once")
+    parser.add_argument("--within", type=float, default=10, help="seconds of the burst (10)")
     parser.add_argument("--database", help="an empty one, postgresql://...; SQLite in a temporary folder by default")
     return parser
 
@@ -388,9 +484,11 @@ def run(
         transport: how events come in; printed.
     """
     database = options.database or f"sqlite:///{folder}/jobs.db"
-    print(f"{_machine(chats.package)}, {database.partition(':')[0]}, {transport}")
+    print(f"{machine(chats.package)}, {database.partition(':')[0]}, {transport}")
     try:
         with running_bot(chats, database, variables, folder) as bot:
+            if options.burst:
+                return _measure_bursts(Bench(chats, bot), bot, database, options)
             return _measure(Bench(chats, bot), options)
     except NotOnce as error:
         print(f"error: {error}", file=sys.stderr)

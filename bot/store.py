@@ -61,8 +61,8 @@ WORKERS = sa.Table(
 )
 """The processes that share the jobs of a PostgreSQL, and when each last showed that it lives; kept by `bot.jobs`."""
 
-_PATIENCE = {"connect_timeout": 10}
-"""Seconds until a server that takes us in, but does not answer, is given up."""
+# When the way to PostgreSQL is taken for gone, by libpq's own names: seconds, and at the end milliseconds.
+_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 5, "tcp_user_timeout": 10_000}
 
 _SETTING_UP = 5104310  # any number that is ours
 
@@ -83,7 +83,8 @@ def open_database(url: str) -> sa.Engine:
             engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:
-            engine = sa.create_engine(url, connect_args=_PATIENCE, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=_PATIENCE)
+            sa.event.listen(engine, "connect", _prepare_postgresql)
         with engine.begin() as connection:
             # Processes that start at once must not all find the tables missing.
             if connection.dialect.name == "sqlite":
@@ -113,6 +114,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "secure_delete=ON",  # what is deleted is overwritten
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # What a process held locked when it was stopped must be free before others take its jobs over.
+    connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+    connection.commit()
 
 
 @dataclass(frozen=True, slots=True)
