@@ -155,7 +155,7 @@ class WaitingReader:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def read(self, _data: bytes, *, main_only: bool) -> Reading:  # noqa: ARG002 - the reader's shape
+    def read(self, _data: bytes, *, main_only: bool, before: Sequence[Box] = ()) -> Reading:  # noqa: ARG002 - the reader's shape
         """Find no face, after the wait."""
         time.sleep(self._seconds)
         return Reading(width=1, height=1, faces=(), emoji=None)
