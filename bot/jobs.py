@@ -145,6 +145,7 @@ class SelfieJob:
         album: more photos of the same post follow one by one, as events of their own.
         everyone: where faces are covered, those too that are too doubtful to read.
         private: where faces are covered, only the sender is to see that.
+        trace: by which the log names it, in every process and after a crash; says nothing of the sender.
     """
 
     platform: str
@@ -161,6 +162,7 @@ class SelfieJob:
     settings: str | None = None
     everyone: bool = False
     private: bool = False
+    trace: str = ""
 
     @property
     def id(self) -> str:
@@ -442,12 +444,14 @@ class Jobs:
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
         workflow = self._workflows[job.platform]
+        job = replace(job, trace=secrets.token_hex(6))
         data = {**job.to_json(), TAKEN_IN_BY: self._process}
         with SetWorkflowID(job.id):
             if len(self._at_work) < AT_ONCE:
                 await DBOS.start_workflow_async(workflow, data)  # here and now
             else:
                 await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
+        log.info("job_stored", platform=job.platform, job=job.trace)
         if job.album:
             await self._add_photo(job)
 
@@ -502,6 +506,12 @@ class Jobs:
     async def _answer(self, data: dict[str, Any]) -> str:
         """Answer one post; the returned outcome is all that is recorded of it."""
         job = SelfieJob.from_json(data)
+        with structlog.contextvars.bound_contextvars(job=job.trace):
+            # What this process did not take in itself may have been at work before somebody died. The stored word
+            # counts: the event of such a job may come again, and to us, before it is taken up.
+            return await self._answer_job(job, again=data.get(TAKEN_IN_BY) != self._process)
+
+    async def _answer_job(self, job: SelfieJob, again: bool) -> str:
         if job.album:
             photos = job.photos
             while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
@@ -512,9 +522,6 @@ class Jobs:
         self._at_work.add(task)
         try:
             channel = self._channels[job.platform]
-            # What this process did not take in itself may have been at work before somebody died. The stored word
-            # counts: the event of such a job may come again, and to us, before it is taken up.
-            again = data.get(TAKEN_IN_BY) != self._process
             work = _Work(job, channel, self._reader, self._metrics, self._max_age, again=again)
             part = 0
             while (outcome := await self._record(work, part)) == "more":
@@ -671,4 +678,5 @@ class _Work:
 
     def _count(self, outcome: str) -> str:
         self._metrics.jobs.labels(self._job.platform, outcome).inc()
+        log.info("job_ended", platform=self._job.platform, outcome=outcome)
         return outcome
