@@ -59,7 +59,9 @@ TAKEN_IN_BY = "taken_in_by"
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96
-PURGE_SECONDS = 60.0
+PURGE_SECONDS = 30.0
+# A look at the database that takes longer is told of, though it may end well.
+HUNG_SECONDS = 20.0
 
 
 _JOBS = sa.table(
@@ -340,7 +342,7 @@ class Jobs:
         self._retention = retention
         self._channels: dict[str, Channel] = {}
         self.trouble: str | None = None
-        """Why nothing can be stored, if so; seen within seconds on PostgreSQL, within a minute on SQLite."""
+        """Why nothing can be stored, if so; seen within half a minute on PostgreSQL, within a minute on SQLite."""
         self._started = False
         self._at_work: set[asyncio.Task[Any]] = set()
         self._process = secrets.token_hex(8)
@@ -551,15 +553,23 @@ class Jobs:
             raise DatabaseUnavailable(DatabaseUnavailable.taken.format(place=place)) from error
 
     def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+        def in_trouble(kind: str) -> None:
+            self.trouble = "The database cannot be reached; it is tried again."
+            log.warning("database_trouble", kind=kind)
+
         async def forever() -> None:
             while True:
                 await asyncio.sleep(seconds)
+                task = asyncio.ensure_future(work())
                 try:
-                    await work()
+                    if not (await asyncio.wait({task}, timeout=HUNG_SECONDS))[0]:
+                        in_trouble("hangs")
+                    await task
                     self.trouble = None
                 except Exception as error:
-                    self.trouble = "The database cannot be reached; it is tried again."
-                    log.warning("database_trouble", kind=type(error).__name__)
+                    in_trouble(type(error).__name__)
+                finally:
+                    task.cancel()
 
         self._background.append(asyncio.create_task(forever()))
 

@@ -5,6 +5,8 @@ Slack's part is in `test_slack_socket.py`.
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+import bot.jobs
+from benchmarks.processes import family
 from bot.errors import DatabaseUnavailable
 from bot.store import open_database
 from tests.bot.databases import start_postgresql
@@ -80,6 +84,31 @@ def test_a_database_that_goes_away_is_named_until_it_is_back(
         bot.settle(update)
         assert [bot.texts(person["id"])[0] for person in (ada, bob)] == ["😄", "😢"]
         assert [len(bot.texts(person["id"])) for person in (ada, bob)] == [2, 2]
+
+
+def test_a_database_that_hangs_is_named_until_it_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "HUNG_SECONDS", 2.0)
+    server = start_postgresql(tmp_path_factory.mktemp("postgresql"))
+    address = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    try:
+        with TelegramServer() as telegram, OnPostgresql(tmp_path, telegram, database_url=SecretStr(address)) as running:
+            assert readiness(running) == "ready"
+            pid = server.get_pid()
+            assert pid
+            stopped = list(family(pid))
+            for process in stopped:
+                os.kill(process, signal.SIGSTOP)
+            try:
+                wait_until(lambda: readiness(running) == "The database cannot be reached; it is tried again.", SECONDS)
+            finally:
+                for process in stopped:
+                    os.kill(process, signal.SIGCONT)
+            wait_until(lambda: readiness(running) == "ready", SECONDS)
+            running.ask(telegram.photo(HAPPY, user=running.person()))
+    finally:
+        server.cleanup()
 
 
 @pytest.mark.parametrize("kind", ["502", "cut_before"])
