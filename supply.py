@@ -127,7 +127,12 @@ def audit() -> int:
     """Look for known weaknesses of the packages, and print them; return 1 if there are any.
 
     Where the advisories cannot be reached, that is said, and is no failure.
+
+    Raises:
+        SupplyError: there is no list of packages.
     """
+    if not Path(LOCKS[0]).is_file() or not read_lock(Path(LOCKS[0]).read_text("utf-8")):
+        raise SupplyError(f"{LOCKS[0]} names no package; `make lock` writes it.")
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         options = ("--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json")

@@ -25,7 +25,7 @@ from bot.live import MAX_FRAME_BYTES, LiveStreams
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
-from bot.reader_process import READ_SECONDS, ReaderProcess, load_face_reader, prepare
+from bot.reader_process import READ_SECONDS, ReaderProcess, kill_readers, load_face_reader, prepare
 from bot.settings import Settings, load_settings, words
 from bot.web_channel import WebChannel
 from inference import EmojiMap, Face2EmojiError, PhotoLimits, load_emoji_map
@@ -37,8 +37,29 @@ if TYPE_CHECKING:
     from bot.store import Store
 
 
+FINISH_SECONDS = 2
+"""For web requests under way when the bot is to end; all its ends together fit in the ten seconds that Docker gives."""
+
+LEAVE_SECONDS = 0.5
+
+
 class Server(uvicorn.Server):
-    """Uvicorn, but SIGTERM and Ctrl+C are a wish to finish and no failure: the process ends with 0."""
+    """Uvicorn, but SIGTERM and Ctrl+C are a wish to finish and no failure: the process ends with 0.
+
+    Args:
+        config: uvicorn's.
+        give_up: called when what is under way has had its time, so that it is answered before it is cut off.
+    """
+
+    def __init__(self, config: uvicorn.Config, give_up: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._give_up = give_up
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way."""
+        giving_up = asyncio.get_running_loop().call_later(FINISH_SECONDS, self._give_up)
+        await super().shutdown(sockets)
+        giving_up.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -266,6 +287,14 @@ def photo_service(settings: Settings, load: Callable[[], Reader], metrics: Metri
     )
 
 
+async def close_readers(service: PhotoService) -> None:
+    """Free the readers, without waiting for photos that nobody waits for."""
+    closing = asyncio.ensure_future(service.close())
+    if not (await asyncio.wait({closing}, timeout=LEAVE_SECONDS))[0]:
+        kill_readers()
+    await closing
+
+
 class Bot:
     """The whole bot: the photo service, the channels in front of it, and the jobs between them.
 
@@ -314,11 +343,12 @@ class Bot:
                 proxy_headers=bool(proxies.written),
                 forwarded_allow_ips=list(proxies.written),
                 server_header=False,
-                timeout_graceful_shutdown=3,  # all the ends together fit in the ten seconds that Docker gives
+                timeout_graceful_shutdown=FINISH_SECONDS + 1,
                 ws="websockets-sansio",
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already
-            )
+            ),
+            self._service.give_up,
         )
 
     async def run(self, sock: socket.socket, announce: Callable[[str], None] = say) -> None:
@@ -340,7 +370,7 @@ class Bot:
             await asyncio.wait({starting})
         if self._chats:
             await self._chats.close()
-        await self._service.close()
+        await close_readers(self._service)
         with contextlib.suppress(asyncio.CancelledError):
             await starting
 
@@ -391,7 +421,7 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
         await ended.wait()
     finally:
         await chats.close()
-        await service.close()
+        await close_readers(service)
 
 
 async def export_feedback(settings: Settings) -> None:

@@ -348,7 +348,7 @@ class Jobs:
         self._process = secrets.token_hex(8)
         self._background: list[asyncio.Task[None]] = []
         self._signed = self._trusts_from = 0.0
-        path = sqlite_path(engine)
+        path = self._file = sqlite_path(engine)
         self._lock = FileLock(f"{path}.lock", thread_local=False) if path else None
         # A SQLite file belongs to one process, so the next one takes up what the last one left. On PostgreSQL
         # each process has a name of its own, and what it leaves is found by the others.
@@ -487,7 +487,13 @@ class Jobs:
         await asyncio.to_thread(self._overwrite)
 
     async def purge(self) -> None:
-        """Erase finished jobs that are old enough, and those of a platform that is not set up any more."""
+        """Erase finished jobs that are old enough, and those of a platform that is not set up any more.
+
+        Raises:
+            FileNotFoundError: the SQLite file is gone; what is open still takes what is written, for nothing.
+        """
+        if self._file and not self._file.is_file():
+            raise FileNotFoundError
         before = _ago(max(self._retention, self._max_age))
         waiting = await DBOS.list_workflows_async(
             status=["PENDING", "ENQUEUED"], end_time=before, load_input=False, load_output=False

@@ -8,9 +8,9 @@ that cannot be read, and not tried again. Pixels, names and what a face says are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -80,6 +80,8 @@ class PhotoService:
         self._replacements: set[asyncio.Task[None]] = set()
         self._waiting = 0
         self._closing = asyncio.Event()
+        self._hurried: set[asyncio.Timeout] = set()
+        self._given_up = False
         self.model = ""
         """The weights' version, once a reader is loaded."""
 
@@ -100,7 +102,7 @@ class PhotoService:
             NotReady: no reader is loaded, or the service is closing.
             Busy: the line is full.
         """
-        if not self.ready:
+        if not self.ready or self._given_up:
             raise NotReady
         if self._waiting >= self._queue_limit:
             raise Busy
@@ -151,8 +153,9 @@ class PhotoService:
             outcome = error.code
             raise
         except TimeoutError:
-            outcome = Busy.code
-            raise Busy from None
+            late = NotReady() if self._given_up else Busy()
+            outcome = late.code
+            raise late from None
         else:
             return done
         finally:
@@ -161,15 +164,34 @@ class PhotoService:
     async def _work_in_time(self, work: Callable[[Reader], T], patient: bool) -> T:
         end = asyncio.get_running_loop().time() + self._timeout
         while True:
-            async with asyncio.timeout_at(end):
+            async with self._until(end, patient):
                 worker = await self._next_worker()
             try:
                 # Tried again, a job's photo that hangs would hang again: it waits until its reader is killed for it.
-                async with asyncio.timeout_at(None if patient else end):
+                async with self._until(None if patient else end, patient):
                     return await self._work_on(worker, work)
             except ReaderDied as death:
+                if self._closing.is_set():
+                    raise NotReady from death
                 if death.by_photo:
                     raise UnreadableImage(death.of_photo) from death
+
+    @asynccontextmanager
+    async def _until(self, end: float | None, patient: bool) -> AsyncIterator[None]:
+        async with asyncio.timeout_at(end) as timeout:
+            if not patient:
+                self._hurried.add(timeout)
+            try:
+                yield
+            finally:
+                self._hurried.discard(timeout)
+
+    def give_up(self) -> None:
+        """Answer all but the patient with NotReady, now and from now on: the server ends."""
+        self._given_up = True
+        for timeout in self._hurried:
+            if not timeout.expired():
+                timeout.reschedule(0)
 
     async def close(self) -> None:
         """Let photos under way finish, then free every reader in its own thread."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,6 +40,7 @@ MEMORY = 2**30
 _GRACE = 5
 _CLOSE_SECONDS = 5
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_children: set[BaseProcess] = set()
 
 if sys.platform == "linux":
     _context = multiprocessing.get_context("forkserver")
@@ -52,6 +54,12 @@ def prepare() -> None:
         forkserver.set_forkserver_preload(["bot.reader_imports"])
         with _signals_left_to_us():
             forkserver.ensure_running()
+
+
+def kill_readers() -> None:
+    """Kill every reader, whatever it is at; may be called from any thread."""
+    for process in list(_children):
+        process.kill()
 
 
 def load_face_reader(checkpoint: Path | None, emoji_map: Path | None, limits: PhotoLimits) -> Reader:
@@ -104,6 +112,7 @@ class ReaderProcess:
             self._process.start()
         theirs.close()  # so that its end is seen here
         atexit.register(self._process.kill)  # whatever ends the bot, it does not wait for a photo
+        _children.add(self._process)
         try:
             loaded = self._connection.recv()
         except (EOFError, ConnectionError):
@@ -150,6 +159,7 @@ class ReaderProcess:
         self._process.kill()
         self._process.join()
         atexit.unregister(self._process.kill)
+        _children.discard(self._process)
 
     def _ask(self, method: str, data: bytes, **options: object) -> object:
         if self._process.exitcode is not None:  # the system was short of memory, or an administrator killed it

@@ -27,6 +27,11 @@ _MAX_PIXELS_DEEP_HEIF = 32_000_000
 _MAX_PIXELS_DEEP_TIFF = 32_000_000
 # Each scan and each EXIF segment of a JPEG costs time, however short it is. libjpeg-turbo advises this for scans.
 _MAX_JPEG_PARTS = 500
+# Each scan goes over the whole picture: 45 ms for 62 million pixels. Progressive photos have about ten.
+_MAX_SCANNED_PIXELS = 1_500_000_000
+# Interlaced, a PNG's pixels take twice as long, up to 55 ns.
+_MAX_PIXELS_INTERLACED = 24_000_000
+_TOO_MANY_PARTS = "The JPEG has an absurd number of parts. Send a copy saved anew."
 _TILE_SIDE = 1024
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -115,7 +120,7 @@ def _format_of(data: bytes) -> str | None:
 def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
     max_pixels = min(max_pixels, _MAX_PIXELS.get(kind, max_pixels))
     if kind == "JPEG" and max(data.count(b"\xff\xda"), data.count(b"Exif\0\0")) > _MAX_JPEG_PARTS:
-        raise UnreadableImage("The JPEG has an absurd number of parts. Send a copy saved anew.")
+        raise UnreadableImage(_TOO_MANY_PARTS)
     if kind in ("AVIF", "HEIF"):  # libheif tells the size after cropping only, and libavif calls huge pictures damaged
         for size in re.finditer(rb"(?s)ispe\0{4}(.{4})(.{4})", data):
             _check_size(int.from_bytes(size[1]), int.from_bytes(size[2]), max_pixels, padding=64)
@@ -138,7 +143,11 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
                 max_pixels = min(max_pixels, _MAX_PIXELS_DEEP_TIFF)
                 _check_size(width, height, max_pixels)
             _check_size(tags.get(322, 0), tags.get(323, 0), max_pixels)
+        if kind == "PNG" and image.info.get("interlace"):
+            _check_size(width, height, min(max_pixels, _MAX_PIXELS_INTERLACED))
         if kind == "JPEG":
+            if data.count(b"\xff\xda") * width * height > _MAX_SCANNED_PIXELS:
+                raise UnreadableImage(_TOO_MANY_PARTS)
             factor = max(1, max(width, height) // WORKING_SIDE)
             image.draft(None, (max(1, width // factor), max(1, height // factor)))
         image.load()

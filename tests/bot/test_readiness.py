@@ -111,6 +111,17 @@ def test_a_database_that_hangs_is_named_until_it_goes_on(
         server.cleanup()
 
 
+def test_a_file_that_goes_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.jobs, "PURGE_SECONDS", 0.5)
+    with TelegramServer() as telegram, TelegramBot(tmp_path, telegram) as running:
+        path = Path(str(sa.make_url(running._settings["database_url"].get_secret_value()).database))
+        assert readiness(running) == "ready"
+        away = path.rename(path.with_suffix(".away"))
+        wait_until(lambda: readiness(running) == "The database cannot be reached; it is tried again.", SECONDS)
+        away.rename(path)
+        wait_until(lambda: readiness(running) == "ready", SECONDS)
+
+
 @pytest.mark.parametrize("kind", ["502", "cut_before"])
 def test_telegram_out_of_reach_is_named_until_it_is_back(telegram: TelegramBot, kind: Any) -> None:
     assert readiness(telegram) == "ready"

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -154,6 +155,29 @@ def test_a_terminal_and_a_service_manager_signal_all_processes_and_the_photo_is_
     while any(map(is_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, children))
+
+
+def test_a_signal_while_many_photos_wait_is_obeyed_in_ten_seconds_and_told_to_those_who_wait() -> None:
+    port = free_port()
+    large = encoded(Image.new("RGB", (7000, 7000), "white"), "PNG")
+
+    def ask(_: int) -> tuple[int, str]:
+        answer = httpx.post(f"http://127.0.0.1:{port}/api/read", content=large, timeout=60)
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    with started(PORT=str(port), WORKERS="1") as process, ThreadPoolExecutor(12) as clients:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Face2Emoji is ready")
+        answers = clients.map(ask, range(12))
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        code, _, errors = end(process)
+        assert time.monotonic() - sent < 10
+        assert (503, "not_ready") in (seen := list(answers))
+    assert set(seen) <= {(200, ""), (503, "not_ready")}
+    assert code == 0
+    assert "unexpected" not in errors
 
 
 def test_the_bot_s_own_process_loads_no_native_decoder_and_no_network() -> None:

@@ -404,6 +404,24 @@ def test_jpeg_of_countless_parts_is_refused_unread(part: bytes) -> None:
         decode(data[:2] + part * 501 + data[2:])
 
 
+def test_a_large_jpeg_of_many_scans_is_refused_unread() -> None:
+    data = encoded(Image.new("L", (7900, 7900)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    assert decode(data[:-2] + scan * 8 + data[-2:]).width == 7900
+    with pytest.raises(UnreadableImage, match="parts"):
+        decode(data[:-2] + scan * 40 + data[-2:])
+
+
+def test_a_large_interlaced_png_is_refused_unread() -> None:
+    """Pillow writes none: the flag in the header of a plain one is enough to be asked."""
+    data = bytearray(encoded(Image.new("L", (6000, 6000)), "PNG"))
+    data[28] = 1
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(ImageTooLarge, match="24 million"):
+        decode(bytes(data))
+
+
 CHILD = """
 import sys, types
 from pathlib import Path
