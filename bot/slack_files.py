@@ -255,7 +255,7 @@ def is_file_host(url: str, server: URL) -> bool:
     try:
         asked = URL(url)  # as aiohttp reads it: two parsers could see two hosts
         origin = asked.origin()
-    except ValueError:
+    except (TypeError, ValueError):  # no text, or none that is an address
         return False
     is_slack = asked.scheme == "https" and asked.port == 443 and (asked.host or "").endswith(HOSTS)
     return asked.user is None and (is_slack or origin == server)

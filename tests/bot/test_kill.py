@@ -30,7 +30,7 @@ from tests.bot.telegram_server import TelegramProcess
 from tests.bot.telegram_world import TOKEN
 from tests.e2e.served import NO_DOT_ENV, bot_environment
 
-KILLS = 30
+KILLS = 20
 # An answer that a platform took this shortly before a kill may come again: nobody lived to note it down.
 INSTANT = 0.25
 

@@ -61,6 +61,7 @@ def test_the_bot_runs_on_a_read_only_disk_without_capabilities(port: int) -> Non
             FACE2EMOJI_PORT=str(port),
             FACE2EMOJI_WORKERS="1",
             FACE2EMOJI_LOG_FORMAT="json",
+            FACE2EMOJI_LOG_LEVEL="warning",
         )
         command = hardened("bash", "-c", SCRIPT, "run", str(ROOT), python)
         with subprocess.Popen(
