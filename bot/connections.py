@@ -119,6 +119,8 @@ class Connection(H11Protocol):
             self._unread = self.loop.call_later(WRITE_SECONDS, self._look, now)
 
     def _watch(self) -> None:
+        if self._address is None:  # it is a WebSocket's by now, or was refused
+            return
         phase: object = self.conn.their_state
         if phase is h11.IDLE and self.cycle and not self.conn.trailing_data[0]:
             phase = None  # between two requests; Uvicorn does not wait for long, and the last answer may be on its way

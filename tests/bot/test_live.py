@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+import bot.__main__
 import bot.live
 from inference import Box, FaceReading, Reading, UnreadableImage, load_emoji_map
 from tests.bot.served import READING, ObedientReader, Serve, Served, wait_until
@@ -118,6 +120,15 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
     assert explanations[0]["speaks"] == {"smile_open": ["happy"]}
     assert "not seen: wink" in repr(explanations[0]["passed"])
     assert explanations[1:] == [None, None]
+
+
+def test_a_live_connection_outlives_what_a_body_may_take(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.__main__, "BODY_SECONDS_MORE", 0)
+    served = serve(request_timeout=1)
+    with live(served) as socket:
+        for _ in range(4):
+            assert ask(socket) == READING.to_json()
+            time.sleep(0.5)
 
 
 @pytest.mark.parametrize(("seconds", "followed"), [(1000.0, True), (0.0, False)])
