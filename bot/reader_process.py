@@ -13,6 +13,7 @@ import multiprocessing
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -42,15 +43,14 @@ _CLOSE_SECONDS = 5
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _children: set[BaseProcess] = set()
 
-if sys.platform == "linux":
-    _context = multiprocessing.get_context("forkserver")
-else:
-    _context = multiprocessing.get_context("spawn")
+# The fork server's socket lies in the temporary folder, and its address holds 107 characters.
+_FORKS = sys.platform == "linux" and len(tempfile.gettempdir()) <= 70
+_context = multiprocessing.get_context("forkserver") if _FORKS else multiprocessing.get_context("spawn")
 
 
 def prepare() -> None:
     """Let the fork server begin with its imports, which take a second or two; without this the first reader does it."""
-    if sys.platform == "linux":
+    if _FORKS:
         forkserver.set_forkserver_preload(["bot.reader_imports"])
         with _signals_left_to_us():
             forkserver.ensure_running()

@@ -107,8 +107,10 @@ class Place:
         return self.slack.server.dm(self.user)
 
     def switch_on(self, channel: str = "") -> None:
-        self.slack.settle(self.slack.server.command("/face2emoji", "on", channel or self.channel, self.user))
-        self.slack.wait_for_words(channel or self.channel)
+        channel = channel or self.channel
+        before = len(self.slack.said(channel))
+        self.slack.settle(self.slack.server.command("/face2emoji", "on", channel, self.user))
+        self.slack.wait_for_words(channel, before + 1)
 
     def ask(self, data: bytes = HAPPY) -> list[str]:
         """Send the bot a photo; return what it answered."""
