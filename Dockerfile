@@ -19,7 +19,7 @@ RUN PIP_NO_CACHE_DIR=1 python -m supply install --extra-index-url=https://downlo
 
 RUN useradd --create-home face2emoji && install --directory --owner face2emoji /data
 USER face2emoji
-# Shows at once that every library is there, and leaves matplotlib's font list, which mediapipe wants at each start.
+# Shows at once that every library is there.
 RUN python -c 'import cv2, mediapipe, torch'
 
 COPY LICENSE emoji_map.yaml ./

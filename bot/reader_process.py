@@ -4,6 +4,7 @@ Bytes go in and frozen results come out, over multiprocessing's own pipe. On Lin
 server, a process that has imported PyTorch, OpenCV and MediaPipe and never used them: a child is there in a third of a
 second, and all share what those libraries hold. Spawned ones would take two seconds and twice the memory each. The bot
 itself cannot be forked, for it has threads; elsewhere than on Linux neither can what has imported these libraries.
+Where the temporary folder has a long name the server cannot listen, and readers are spawned there, too.
 """
 
 from __future__ import annotations
