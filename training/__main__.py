@@ -47,9 +47,20 @@ def main(arguments: list[str] | None = None) -> int:
     defaults = Config()
     for field in fields(Config):
         value = getattr(defaults, field.name)
-        kind: dict[str, Any] = {"nargs": len(value), "type": int} if isinstance(value, tuple) else {"type": type(value)}
+        kind: dict[str, Any] = {"type": type(value)}
+        if isinstance(value, tuple):
+            kind = {"type": int, "nargs": len(value)} if value else {"type": str, "nargs": "*"}
         step.add_argument(f"--{field.name.replace('_', '-')}", default=value, help=f"default {value}", **kind)
     step.set_defaults(run=_train)
+
+    step = steps.add_parser("ablate", help="train short versions of the recipe with one thing changed, and compare")
+    step.add_argument("--data", type=Path, nargs="+", default=[DATA], help=f"packed data (default {DATA})")
+    step.add_argument("--out", type=Path, required=True, help="folder of the runs and ablations.json")
+    step.add_argument("--seeds", type=_positive, default=3, help="of every variant (default 3)")
+    step.add_argument("--epochs", type=_positive, default=16, help="of every training (default 16)")
+    step.add_argument("--share", type=float, default=1.0, help="of the training rows, 0 to 1 (default 1)")
+    step.add_argument("--jobs", type=_positive, default=1, help="trainings at a time, one core each (default 1)")
+    step.set_defaults(run=_ablate)
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data of the run")
@@ -150,6 +161,15 @@ def _train(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from training.ablations import BASE, Plan, ablate
+
+    plan = Plan(tuple(options.data), replace(BASE, epochs=options.epochs), options.share)
+    print(ablate(plan, options.out, options.seeds, options.jobs))
 
 
 def _export(options: argparse.Namespace) -> None:

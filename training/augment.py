@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +15,35 @@ from torch import Tensor
 from inference.crops import ANCHORS
 
 
-def augment(
-    crops: Tensor, shapes: Tensor, order: Tensor, side: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return changed crops and shapes: all turned and moved, half of them dressed, lit, blurred, covered, compressed.
+class Augmented(NamedTuple):
+    """A batch as the network sees it, and as its teachers do.
 
-    The other half stays as clear as it was: the network must not forget what an easy picture looks like.
+    Attributes:
+        crops: (n, side, side) float in 0..255; turned, moved, and all but the clear ones spoilt.
+        shapes: (n, LANDMARKS, 3) float, NaN where hidden.
+        clear_crops: the same crops before they were spoilt.
+        clear_shapes: the same shapes before any was shaken, exchanged or hidden.
+    """
+
+    crops: Tensor
+    shapes: Tensor
+    clear_crops: Tensor
+    clear_shapes: Tensor
+
+
+def augment(
+    crops: Tensor,
+    shapes: Tensor,
+    order: Tensor,
+    side: int,
+    generator: torch.Generator,
+    *,
+    clear: float = 0.5,
+    hide: float = 0.5,
+) -> Augmented:
+    """Return changed crops and shapes: all turned and moved, many of them dressed, lit, blurred, covered, compressed.
+
+    The others stay as clear as they were: the network must not forget what an easy picture looks like.
 
     Args:
         crops: (n, s, s) uint8.
@@ -27,23 +51,30 @@ def augment(
         order: (LANDMARKS,) which landmark each becomes in a mirror; see `mirror_order`.
         side: of the returned crops.
         generator: the only source of chance, on the device of `crops`.
-
-    Returns:
-        (n, side, side) float in 0..255 and (n, LANDMARKS, 3) float.
+        clear: share of the faces that stay clear, 0 to 1.
+        hide: share of the faces whose shape is hidden, 0 to 1.
     """
     pictures = crops.float()[:, None] / 255
     mirrored = _chosen(pictures, generator, 0.5).flatten()
-    clear = _chosen(pictures, generator, 0.5)
-    pictures = torch.where(clear, pictures, _wear(pictures, generator))
-    moved = _move(pictures, mirrored, side, generator)
-    pictures = _light(moved, generator)
-    pictures = _soften(pictures, generator)
-    pictures = _cover(pictures, generator)
-    noise = torch.randn(pictures.shape, generator=generator, device=pictures.device)
-    pictures = pictures + noise * _uniform(pictures, generator, 0, 0.42) ** 3
-    pictures = _compress(pictures.clamp(0, 1), generator)
-    pictures = torch.where(clear, moved, pictures)
-    return pictures.clamp(0, 1)[:, 0] * 255, _reshape(shapes, mirrored, order, generator)
+    untouched = _chosen(pictures, generator, clear)
+    masked = _chosen(pictures, generator, 0.2) & ~untouched
+    turn = _turn(pictures, mirrored, generator)
+    moved = _move(pictures, turn, side)
+    spoilt = _move(_wear(pictures, masked, generator), turn, side)
+    spoilt = _light(spoilt, generator)
+    spoilt = _soften(spoilt, generator)
+    spoilt = _cover(spoilt, generator)
+    noise = torch.randn(spoilt.shape, generator=generator, device=spoilt.device)
+    spoilt = spoilt + noise * _uniform(spoilt, generator, 0, 0.42) ** 3
+    spoilt = _compress(spoilt.clamp(0, 1), generator)
+    pictures = torch.where(untouched, moved, spoilt)
+    seen = torch.where(mirrored[:, None, None], mirror(shapes, order), shapes)
+    return Augmented(
+        pictures.clamp(0, 1)[:, 0] * 255,
+        _distrust(seen, masked.flatten(), hide, generator),
+        moved[:, 0] * 255,
+        seen,
+    )
 
 
 def mirror_order(mean: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -62,15 +93,15 @@ def mirror(shapes: Tensor, order: Tensor) -> Tensor:
     return shapes[:, order] * shapes.new_tensor((-1, 1, 1)) + shapes.new_tensor((1, 0, 0))
 
 
-def _reshape(shapes: Tensor, mirrored: Tensor, order: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror the shapes whose pictures are, shake all a little, and hide every other one.
+def _distrust(shapes: Tensor, masked: Tensor, hide: float, generator: torch.Generator) -> Tensor:
+    """Shake all shapes a little, give masked faces another's, and hide a share of all.
 
-    Shapes are learned in a few epochs, pixels in many: a network that always has the shape to lean on leaves the pixels
-    half learned (hence ModDrop, Neverova et al. 2016).
+    Behind a mask MediaPipe only guesses the mouth. And shapes are learned in a few epochs, pixels in many: a network
+    that always has the shape to lean on leaves the pixels half learned (hence ModDrop, Neverova et al. 2016).
     """
-    shapes = torch.where(mirrored[:, None, None], mirror(shapes, order), shapes)
     shake = torch.randn(shapes.shape, generator=generator, device=shapes.device) * 0.004
-    hidden = torch.rand(len(shapes), 1, 1, generator=generator, device=shapes.device) < 0.5
+    hidden = torch.rand(len(shapes), 1, 1, generator=generator, device=shapes.device) < hide
+    shapes = torch.where(masked[:, None, None], shapes.roll(1, 0), shapes)
     return torch.where(hidden, torch.nan, shapes + shake)
 
 
@@ -83,35 +114,38 @@ def _chosen(like: Tensor, generator: torch.Generator, share: float) -> Tensor:
     return torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device) < share
 
 
-def _wear(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Put spectacles or sunglasses on one in seven, and a mask on one in twenty."""
+def _wear(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tensor:
+    """Put spectacles or sunglasses on three in ten, and a mask on the chosen."""
     place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
     (left_x, eye_y), (right_x, _), (_, mouth_y) = ANCHORS.tolist()
-    width, height = _uniform(pictures, generator, 0.11, 0.17), _uniform(pictures, generator, 0.08, 0.14)
+    width, height = _uniform(pictures, generator, 0.11, 0.18), _uniform(pictures, generator, 0.08, 0.15)
     across = torch.minimum((place - left_x).abs(), (place - right_x).abs())
     lens = (across / width) ** 4 + ((place[:, None] - eye_y) / height) ** 4
     dark = _chosen(pictures, generator, 0.5)
     # A rim is where the lens ends; a dark lens is filled as well.
-    worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & _chosen(pictures, generator, 0.14)
+    worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & _chosen(pictures, generator, 0.3)
     tint, shade = _uniform(pictures, generator, 0.6, 1), _uniform(pictures, generator, 0, 0.35)
     pictures = torch.where(worn, pictures * (1 - tint) + shade * tint, pictures)
-    edge = _uniform(pictures, generator, mouth_y - 0.22, mouth_y - 0.1)
-    masked = (place[:, None] > edge + (place - 0.5) ** 2) & _chosen(pictures, generator, 0.05)
-    return torch.where(masked, _uniform(pictures, generator, 0.1, 1).expand_as(pictures), pictures)
+    edge = _uniform(pictures, generator, mouth_y - 0.27, mouth_y - 0.1)
+    covered = (place[:, None] > edge + (place - 0.5) ** 2) & masked
+    return torch.where(covered, _uniform(pictures, generator, 0.1, 1).expand_as(pictures), pictures)
 
 
-def _move(pictures: Tensor, mirrored: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Mirror the chosen; turn by up to 15 degrees, scale by up to 15 %, shift by up to 8 % of the side."""
+def _turn(pictures: Tensor, mirrored: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (n, 2, 3) transforms: mirror the chosen; turn by up to 15 degrees, scale by 15 %, shift by 8 %."""
     angle = _uniform(pictures, generator, -1, 1).flatten() * math.radians(15)
     scale = torch.exp(_uniform(pictures, generator, -0.15, 0.15).flatten())
     aspect = torch.exp(_uniform(pictures, generator, -0.06, 0.06).flatten())
     mirror = 1 - 2 * mirrored.float()
     shift = [_uniform(pictures, generator, -0.16, 0.16).flatten() for _ in range(2)]
     cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
-    rows = torch.stack(
+    return torch.stack(
         [cosine * aspect * mirror, -sine, shift[0], sine * mirror, cosine / aspect, shift[1]], dim=1
     ).reshape(-1, 2, 3)
-    grid = functional.affine_grid(rows, [len(pictures), 1, side, side], align_corners=False)
+
+
+def _move(pictures: Tensor, turn: Tensor, side: int) -> Tensor:
+    grid = functional.affine_grid(turn, [len(pictures), 1, side, side], align_corners=False)
     return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
@@ -128,30 +162,33 @@ def _light(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _soften(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Throw away fine detail of 40 % of them, as a small or distant face does; one degree a batch, to stay cheap."""
+    """Blur half of them with a Gaussian of up to 5 % of the side, as small, distant and shaken faces are."""
     side = pictures.shape[-1]
-    small = int(torch.randint(side // 3, side, (), generator=generator, device=pictures.device))
-    coarse = functional.interpolate(pictures, size=(small, small), mode="area")
-    blurred = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
-    return torch.where(_chosen(pictures, generator, 0.4), blurred, pictures)
+    deviation = _uniform(pictures, generator, 0.1, 0.05 * side) * _chosen(pictures, generator, 0.5) + 1e-3
+    place = torch.arange(side, device=pictures.device, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * ((place[:, None] - place) / deviation) ** 2)
+    kernel = kernel / kernel.sum(dim=-1, keepdim=True)  # a row each, the edges repeat what is inside
+    return kernel @ pictures @ kernel.mT
 
 
 def _cover(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Cover a rectangle of 30 % of them with one grey, as hands and hair do (random erasing, Zhong et al. 2020)."""
+    """Cover a rectangle of 40 % of them with one grey (random erasing, Zhong et al. 2020).
+
+    Half of the greys are near the face's own, as hands are.
+    """
     place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
     centre_x, centre_y = _uniform(pictures, generator, 0, 1), _uniform(pictures, generator, 0, 1)
-    width, height = _uniform(pictures, generator, 0.1, 0.5), _uniform(pictures, generator, 0.1, 0.5)
+    width, height = _uniform(pictures, generator, 0.1, 0.6), _uniform(pictures, generator, 0.1, 0.5)
     inside = ((place - centre_x).abs() < width / 2) & ((place[:, None] - centre_y).abs() < height / 2)
-    return torch.where(
-        inside & _chosen(pictures, generator, 0.3), _uniform(pictures, generator, 0, 1).expand_as(pictures), pictures
-    )
+    skin = pictures.mean(dim=(2, 3), keepdim=True) * _uniform(pictures, generator, 0.7, 1.3)
+    grey = torch.where(_chosen(pictures, generator, 0.5), skin, _uniform(pictures, generator, 0, 1))
+    return torch.where(inside & _chosen(pictures, generator, 0.4), grey.expand_as(pictures), pictures)
 
 
 def _compress(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Quantise the 8 x 8 cosine transform of a quarter of them as JPEG does (ITU-T T.81), one quality a batch."""
+    """Quantise the 8 x 8 cosine transform of a quarter of them as JPEG does (ITU-T T.81), at qualities 8 to 50."""
     side = pictures.shape[-1]
-    quality = float(torch.randint(8, 50, (), generator=generator, device=pictures.device))
-    step = (5000 / quality) / 100 / 255
+    step = (5000 / _uniform(pictures, generator, 8, 50)[..., None, None]) / 100 / 255
     angle = torch.arange(8, device=pictures.device)
     cosine = torch.cos(math.pi / 8 * (angle + 0.5) * angle[:, None]) * 0.5
     cosine[0] /= math.sqrt(2)

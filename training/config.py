@@ -24,8 +24,12 @@ class Config:
         label_weight: weight of that head's loss beside the votes' loss.
         average: decay a step of the running mean of the weights that is released (Polyak averaging).
         init: checkpoint whose weights the network begins with, or nothing; what it lacks begins by chance or silent.
-        teacher: checkpoint whose answers are learned beside the labels (Hinton et al. 2015), or nothing.
-        teach: the teacher's share of what is learned, 0 to 1.
+        teacher: checkpoints whose mean answers are learned beside the labels (Hinton et al. 2015); none for labels
+            alone. They see every face turned and moved as the network does, but not spoilt (Beyer et al. 2022).
+        teach: the teachers' share of what is learned, 0 to 1.
+        clear: share of the faces that are turned and moved but not spoilt, 0 to 1.
+        hide: share of the faces whose shape is hidden, 0 to 1.
+        mixup: share of the faces that another is mixed into, by up to a half (Zhang et al. 2018), 0 to 1.
         widths: channels of the network's four stages.
         blocks: residual blocks of each.
         shape: features from the face's shape; 0 for pixels alone.
@@ -33,18 +37,21 @@ class Config:
     """
 
     epochs: int = 44
-    batch: int = 128
+    batch: int = 256
     side: int = CROP_SIDE
     small_side: int = 32
-    growth: float = 0.85
-    rate: float = 0.1
+    growth: float = 0.5
+    rate: float = 0.2
     decay: float = 5e-4
     smoothing: float = 0.1
     label_weight: float = 0.7
     average: float = 0.998
     init: str = ""
-    teacher: str = ""
-    teach: float = 0.4
+    teacher: tuple[str, ...] = ()
+    teach: float = 0.5
+    clear: float = 0.5
+    hide: float = 0.5
+    mixup: float = 0.0
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
     shape: int = 64

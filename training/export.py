@@ -54,7 +54,11 @@ def export(
     network.eval()
     about = {
         "epochs": state["epoch"],
-        "recipe": {**asdict(config), **{role: place(getattr(config, role)).name for role in ("init", "teacher")}},
+        "recipe": {
+            **asdict(config),
+            "init": place(config.init).name,
+            "teacher": [place(teacher).name for teacher in config.teacher],
+        },
         **{name: state[name] for name in ("data", "init", "teacher")},
         "blend": blend,
         "balance": balance,
@@ -63,17 +67,23 @@ def export(
     # Half precision first: the figures are those of the very numbers that ship.
     checkpoint.save(out, Checkpoint(network, Calibration(), about))
     network = checkpoint.load(out).network
+    calibration = calibrated(network, parts, balance, smile)
+    figures = [split_figures(network, calibration, part) for part in parts]
+    finished = Checkpoint(network, calibration, {**about, "figures": figures})
+    checkpoint.save(out, finished)
+    return finished
+
+
+def calibrated(network: Network, parts: Sequence[Faces], balance: float, smile: float) -> Calibration:
+    """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`."""
+    faces = together(parts)
     chosen_by = faces.split == SPLITS["PublicTest"]
     public = faces[chosen_by]
     origin = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[chosen_by]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
     logits = predict(network, public[seven])
-    calibration = fit(logits, torch.from_numpy(winners[seven]), balance, smile, torch.from_numpy(origin[seven]))
-    figures = [split_figures(network, calibration, part) for part in parts]
-    finished = Checkpoint(network, calibration, {**about, "figures": figures})
-    checkpoint.save(out, finished)
-    return finished
+    return fit(logits, torch.from_numpy(winners[seven]), balance, smile, torch.from_numpy(origin[seven]))
 
 
 def _blend(network: Network, init: str, share: float) -> None:

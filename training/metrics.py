@@ -33,6 +33,11 @@ def split_figures(network: Network, calibration: Calibration, faces: Faces) -> d
     return result
 
 
+def public_figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
+    """Return PublicTest's figures alone: what may be looked at as often as one likes."""
+    return _figures(network, calibration, faces[faces.split == SPLITS["PublicTest"]])
+
+
 def _figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
     logits = predict(network, faces)
     winners = truth(faces)

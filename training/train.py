@@ -22,13 +22,14 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inference import CheckpointError, checkpoint
 from inference.crops import LANDMARKS
 from inference.network import Architecture, Logits, Network
 from inference.reading import EXPRESSIONS
-from training.augment import augment, mirror, mirror_order
+from training.augment import Augmented, augment, mirror_order
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, targets, training_rows, truth
 from training.files import DataError, Place, local, place, write
@@ -88,14 +89,13 @@ def _content(file: Place) -> bytes:
     return file.read_bytes() if file.is_file() else b""
 
 
-def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArray[np.int64] | None = None) -> Logits:
+def predict(network: Network, faces: Faces, batch: int = 512) -> Logits:
     """Return the logits of every face, (n, 8) and (n, 7) float32 on the CPU.
 
     Args:
         network: on any device.
         faces: n of them.
         batch: faces at a time.
-        mirrored: `mirror_order`, to read the mirrored faces instead.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -104,8 +104,6 @@ def predict(network: Network, faces: Faces, batch: int = 512, *, mirrored: NDArr
         for start in range(0, len(faces), batch):
             crops = torch.from_numpy(faces.crops[start : start + batch])
             shapes = torch.from_numpy(faces.shapes[start : start + batch]).float()
-            if mirrored is not None:
-                crops, shapes = crops.flip(2), mirror(shapes, torch.from_numpy(mirrored))
             parts.append(Logits(*(head.float().cpu() for head in network(crops.to(device), shapes.to(device)))))
     return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
@@ -216,6 +214,7 @@ class _Crew:
 def _together() -> Iterator[_Crew]:
     """Join the other processes, when torchrun started this one."""
     cuda = torch.cuda.is_available()
+    torch.backends.cudnn.benchmark = cuda  # few sides, many steps: the search for the fastest convolution pays
     if not distributed.is_torchelastic_launched():
         yield _Crew(device=torch.device("cuda" if cuda else "cpu"))
         return
@@ -247,16 +246,14 @@ class _Run:
             )
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin = {"data": faces.source, "init": "", "teacher": ""}
+        self.origin: dict[str, Any] = {"data": faces.source, "init": "", "teacher": []}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
         self.labels = _smoothed(torch.from_numpy(kept.labels.astype(np.int64)), config.smoothing).to(self.device)
         mean, deviation = shape_statistics(kept)
-        order = mirror_order(mean)
-        self.order = torch.from_numpy(order).to(self.device)
-        if config.teacher:
-            self._listen(config.teacher, kept, order)
+        self.order = torch.from_numpy(mirror_order(mean)).to(self.device)
+        self.teachers = [self._teacher(address) for address in config.teacher]
         self.network = Network(architecture(config))
         if config.init:
             self._begin_with(config.init)
@@ -265,6 +262,7 @@ class _Run:
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
         self.network = self.network.to(self.device).channels_last()
         self.averaged = copy.deepcopy(self.network)
+        self.update_averages = get_ema_multi_avg_fn(config.average)
         self.learner: nn.Module = DistributedDataParallel(self.network) if crew.size > 1 else self.network
         # Norms and biases are left to find their own size.
         large = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
@@ -274,41 +272,30 @@ class _Run:
             lr=config.rate,
             momentum=0.9,
             nesterov=True,
+            fused=self.device.type == "cuda",
         )
         self.epoch = 0
 
-    def _load(self, role: str, address: str) -> Network:
+    def _load(self, role: str, address: str) -> tuple[Network, str]:
+        """Return another network and the hash of its file."""
         try:
             with local(place(address)) as path:
-                loaded = checkpoint.load(path).network
-                self.origin[role] = hashlib.sha256(path.read_bytes()).hexdigest()
+                return checkpoint.load(path).network, hashlib.sha256(path.read_bytes()).hexdigest()
         except CheckpointError as error:
             raise DataError(f"--{role} {address}: {error}") from error
-        return loaded
+
+    def _teacher(self, address: str) -> Network:
+        network, mark = self._load("teacher", address)
+        self.origin["teacher"].append(mark)
+        return network.folded().to(self.device).channels_last()
 
     def _begin_with(self, address: str) -> None:
         """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
+        before, self.origin["init"] = self._load("init", address)
         try:
-            self.network.load_state_dict(widen(self._load("init", address), self.network))
+            self.network.load_state_dict(widen(before, self.network))
         except ValueError as error:
             raise DataError(f"--init {address}: {error}") from error
-
-    def _listen(self, address: str, faces: Faces, order: NDArray[np.int64]) -> None:
-        """Mix the teacher's answers into the targets; a row without one gets none of the teacher's either."""
-        teacher = self._load("teacher", address).to(self.device).channels_last()
-        # Each process asks for its share of the rows; together they have all.
-        rows = np.arange(self.crew.rank, len(faces), self.crew.size)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            heads = [predict(teacher, faces[rows], mirrored=seen) for seen in (None, order)]
-        for target, own in (
-            (self.votes, [head.votes for head in heads]),
-            (self.labels, [head.labels for head in heads]),
-        ):
-            answers = torch.zeros_like(target)
-            answers[rows] = torch.stack([torch.softmax(logits, dim=1) for logits in own]).mean(dim=0).to(self.device)
-            answers = self.crew.sum(answers)
-            known = target.sum(dim=1, keepdim=True) > 0
-            target.copy_(torch.where(known, target.lerp(answers, self.config.teach), target))
 
     def learn(self, epoch: int) -> float:
         """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
@@ -318,7 +305,8 @@ class _Run:
         torch.manual_seed(chance * 1_009 + self.crew.rank)
         side = crop_side(self.config, epoch)
         self.learner.train()
-        total, steps = 0.0, len(order) // self.size
+        steps = len(order) // self.size
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         bar = tqdm(
             range(steps), desc=f"epoch {epoch + 1}/{self.config.epochs}", leave=False, disable=self.crew.rank > 0
         )
@@ -332,10 +320,11 @@ class _Run:
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             self.optimizer.step()
             self._average()
-            total += float(loss.detach())
-            bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
+            total += loss.detach()
+            if step % 20 == 0:  # to look at a number makes a GPU wait
+                bar.set_postfix(loss=f"{float(total) / (step + 1):.3f}", refresh=False)
         self.epoch = epoch + 1
-        mean = float(self.crew.sum(torch.tensor(total / steps, dtype=torch.float64))) / self.crew.size
+        mean = float(self.crew.sum(total / steps)) / self.crew.size
         if not math.isfinite(mean):
             raise DataError(f"training diverged in epoch {self.epoch}; choose another --out and a lower --rate")
         return mean
@@ -343,24 +332,51 @@ class _Run:
     def _loss(self, batch: Tensor, side: int, generator: torch.Generator) -> Tensor:
         """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
         rows = batch[self.crew.rank :: self.crew.size]
-        crops, shapes = augment(self.crops[rows], self.shapes[rows].float(), self.order, side, generator)
+        seen = augment(
+            self.crops[rows],
+            self.shapes[rows].float(),
+            self.order,
+            side,
+            generator,
+            clear=self.config.clear,
+            hide=self.config.hide,
+        )
+        crops, shapes, targets = seen.crops, seen.shapes, Logits(self.votes[rows], self.labels[rows])
+        if self.teachers:
+            answers = self._ask(seen)
+            targets = Logits(*(_taught(*pair, self.config.teach) for pair in zip(targets, answers, strict=True)))
+        if self.config.mixup:
+            share = torch.rand(2, len(rows), 1, generator=generator, device=self.device)
+            share = torch.where(share[0] < self.config.mixup, 0.5 * share[1], 0.0)
+            crops = torch.lerp(crops, crops.roll(1, 0), share[..., None])
+            shapes = torch.where(share[..., None] > 0, torch.nan, shapes)
+            targets = Logits(*(torch.lerp(head, head.roll(1, 0), share) for head in targets))
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.learner(crops, shapes)
         votes, labels = (
-            _cross_entropy(answers, shares[rows]) / _known(shares[batch]) * self.crew.size
-            for answers, shares in ((logits.votes, self.votes), (logits.labels, self.labels))
+            _cross_entropy(answers, shares) / _known(every[batch]) * self.crew.size
+            for answers, shares, every in zip(logits, targets, (self.votes, self.labels), strict=True)
         )
         return votes + self.config.label_weight * labels
 
+    def _ask(self, seen: Augmented) -> Logits:
+        """Return the teachers' mean answers, as shares."""
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+            heard = [teacher(seen.clear_crops, seen.clear_shapes) for teacher in self.teachers]
+        return Logits(
+            *(
+                torch.stack([torch.softmax(logits.float(), dim=1) for logits in head]).mean(dim=0)
+                for head in zip(*heard, strict=True)
+            )
+        )
+
     def _average(self) -> None:
+        means, values = (
+            [value for value in network.state_dict().values() if value.is_floating_point()]
+            for network in (self.averaged, self.network)
+        )
         with torch.no_grad():
-            for mean, value in zip(
-                self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(value, 1 - self.config.average)
-                else:
-                    mean.copy_(value)
+            self.update_averages(means, values, 0)
 
     def save(self, path: Place) -> None:
         """Write the whole state; a crash while writing leaves the last one whole."""
@@ -414,6 +430,11 @@ def _smoothed(labels: Tensor, smoothing: float) -> Tensor:
 def _cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
     """Return the summed cross-entropy of the rows that have shares to learn; 0 without any."""
     return -(shares * functional.log_softmax(logits.float(), dim=1)).sum()
+
+
+def _taught(shares: Tensor, answers: Tensor, teach: float) -> Tensor:
+    """Mix the teachers' answers into the shares of the rows that have any."""
+    return torch.where(shares.sum(dim=1, keepdim=True) > 0, shares.lerp(answers, teach), shares)
 
 
 def _known(shares: Tensor) -> Tensor:

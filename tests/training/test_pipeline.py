@@ -16,6 +16,7 @@ from inference.calibration import Calibration
 from inference.network import Logits
 from inference.reading import EXPRESSIONS
 from training.__main__ import main
+from training.ablations import VARIANTS, Plan, Variant, ablate
 from training.augment import augment, mirror, mirror_order
 from training.calibrate import fit
 from training.config import Config
@@ -27,7 +28,7 @@ from training.metrics import balanced_accuracy, calibration_error
 from training.train import crop_side, train
 
 ROOT = Path(__file__).parents[2]
-TINY = Config(epochs=2, batch=16, growth=0, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
+TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,7 @@ def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> Non
     assert about["data"] == Faces.load(story / "faces.npz").source
     assert json.loads((story / "metrics.json").read_text()) == about["figures"]
     assert len(about["figures"]) == 1
-    assert len((story / "run/history.jsonl").read_text().splitlines()) == 3
+    assert len((story / "run0/history.jsonl").read_text().splitlines()) == 3
     private = about["figures"][0]["PrivateTest"]
     assert private["fer_plus_7_n"] == private["fer2013_n"] == 16
     assert loaded.calibration.temperature > 0
@@ -131,7 +132,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) ->
 def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
     crops, shapes = torch.from_numpy(faces.crops[:8]), torch.from_numpy(faces.shapes[:8]).float()
     order = torch.from_numpy(mirror_order(faces.shapes[0].astype(np.float32)))
-    (one, shape), (same, same_shape), (other, _) = (
+    (one, shape, clear, _), (same, same_shape, _, _), (other, _, _, _) = (
         augment(crops, shapes, order, 48, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
     assert one.shape == (8, 48, 48)
@@ -142,6 +143,13 @@ def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
     assert float(one.min()) >= 0
     assert float(one.max()) <= 255
     assert (one - crops[:, 8:56, 8:56]).abs().mean() > 5
+    # Every other one is as clear as its teachers see it.
+    alike = torch.isclose(one, clear, atol=0.01).flatten(1).all(dim=1)
+    assert 0 < int(alike.sum()) < 8
+    everything = augment(crops, shapes, order, 48, torch.Generator().manual_seed(1), clear=0, hide=1)
+    assert not torch.isclose(everything.crops, everything.clear_crops, atol=0.01).flatten(1).all(dim=1).any()
+    assert everything.shapes.isnan().all()
+    assert torch.equal(everything.clear_shapes.isnan(), shapes.isnan())
 
 
 def test_a_mirror_swaps_the_sides_of_a_face(faces: Faces) -> None:
@@ -182,21 +190,58 @@ def test_data_together_are_trained_and_measured_apart(faces: Faces, tmp_path: Pa
 
 
 def test_a_teacher_is_learned_from(story: Path, faces: Faces, tmp_path: Path) -> None:
-    config = replace(TINY, epochs=1, teacher=str(story / "face2emoji.safetensors"), teach=1.0)
+    config = replace(TINY, epochs=1, teacher=(str(story / "face2emoji.safetensors"),), teach=1.0)
     taught, alone = (
         train(faces, config, tmp_path / "taught"),
-        train(faces, replace(config, teacher=""), tmp_path / "alone"),
+        train(faces, replace(config, teacher=()), tmp_path / "alone"),
     )
     assert not torch.equal(taught.votes.weight, alone.votes.weight)
     with pytest.raises(DataError, match="no weights at"):
-        train(faces, replace(config, teacher="nowhere"), tmp_path / "nobody")
+        train(faces, replace(config, teacher=("nowhere",)), tmp_path / "nobody")
+
+
+def test_several_teachers_are_heard_alike(story: Path, faces: Faces, tmp_path: Path) -> None:
+    one, other = (str(story / f"teacher{number}.safetensors") for number in (1, 2))
+    config = replace(TINY, epochs=1, teach=1.0)
+    heard = [
+        train(faces, replace(config, teacher=names), tmp_path / str(index)).votes.weight.detach()
+        for index, names in enumerate(((one,), (other,), (one, other), (other, one)))
+    ]
+    assert not torch.equal(heard[0], heard[1])
+    assert not torch.equal(heard[0], heard[2])
+    assert torch.allclose(heard[2], heard[3], atol=1e-4)  # the order in which they are asked changes nothing
+    finished = export([faces], tmp_path / "2", tmp_path / "weights.safetensors")
+    assert finished.about["recipe"]["teacher"] == ["teacher1.safetensors", "teacher2.safetensors"]
+    assert len(set(finished.about["teacher"])) == 2
+
+
+def test_mixed_faces_are_learned_from(faces: Faces, tmp_path: Path) -> None:
+    train(faces, replace(TINY, epochs=60, mixup=0.5), tmp_path / "mixed")
+    history = [json.loads(line) for line in (tmp_path / "mixed/history.jsonl").read_text().splitlines()]
+    assert history[-1]["fer_plus_7"] > 0.8
+
+
+def test_variants_of_a_recipe_are_compared_seed_by_seed(story: Path, tmp_path: Path) -> None:
+    plan = Plan((story / "faces.npz",), replace(TINY, epochs=1))
+    variants = [VARIANTS[0], Variant("no shape", {"shape": 0}), Variant("majority instead of votes", hard_votes=True)]
+    lines = ablate(plan, tmp_path, 2, 1, variants).splitlines()
+    assert lines[0].startswith("| changed | faces: FER+ 8 | faces: 2013 |")
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {variant.name}" for variant in variants]
+    assert all("±" in line for line in lines[2:])
+    results = json.loads((tmp_path / "ablations.json").read_text())["results"]
+    assert results["the recipe"][0] != results["the recipe"][1]
+    assert results["the recipe"] != results["no shape"]
+    # Finished trainings are taken as they are.
+    before = (tmp_path / "no-shape/1/last.pt").stat().st_mtime_ns
+    assert ablate(plan, tmp_path, 2, 1, variants).splitlines() == lines
+    assert (tmp_path / "no-shape/1/last.pt").stat().st_mtime_ns == before
 
 
 def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path: Path) -> None:
-    before = checkpoint.load(story / "pixels.safetensors").network
+    before = checkpoint.load(story / "teacher1.safetensors").network
     assert before.shape is None
     # Hardly any step at all: what comes out is what went in, and the shape is not heard yet.
-    config = replace(TINY, epochs=1, rate=1e-12, average=0.0, init=str(story / "pixels.safetensors"))
+    config = replace(TINY, epochs=1, rate=1e-12, average=0.0, init=str(story / "teacher1.safetensors"))
     begun = train(faces, config, tmp_path / "begun")
     stem = "stem.0.weight"
     assert torch.allclose(begun.state_dict()[stem], before.state_dict()[stem], atol=1e-6)
@@ -207,14 +252,14 @@ def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path:
 
 
 def test_a_blend_lies_between_what_a_run_began_and_ended_with(story: Path, faces: Faces, tmp_path: Path) -> None:
-    begun = checkpoint.load(story / "pixels.safetensors").network.state_dict()
-    train(faces, replace(TINY, epochs=1, init=str(story / "pixels.safetensors")), tmp_path)
+    begun = checkpoint.load(story / "teacher1.safetensors").network.state_dict()
+    train(faces, replace(TINY, epochs=1, init=str(story / "teacher1.safetensors")), tmp_path)
     ended = export([faces], tmp_path, tmp_path / "ended.safetensors").network.state_dict()
     blended = export([faces], tmp_path, tmp_path / "blended.safetensors", blend=0.25)
     weight = "stem.0.weight"
     middle = 0.75 * begun[weight] + 0.25 * ended[weight]
     assert torch.allclose(blended.network.state_dict()[weight], middle, atol=1e-3)  # half precision
-    assert blended.about["recipe"]["init"] == "pixels.safetensors"
+    assert blended.about["recipe"]["init"] == "teacher1.safetensors"
     train(faces, replace(TINY, epochs=1), tmp_path / "fresh")
     with pytest.raises(DataError, match="no other weights"):
         export([faces], tmp_path / "fresh", tmp_path / "fresh.safetensors", blend=0.5)

@@ -195,13 +195,13 @@ def test_a_teacher_in_a_bucket(bucket: Remote, made_up: Faces, tmp_path: Path) -
     checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
     write(bucket / "teacher.safetensors", teacher.read_bytes())
     one, other = (
-        train(made_up, replace(TINY, epochs=1, teacher=str(where)), tmp_path / name)
+        train(made_up, replace(TINY, epochs=1, teacher=(str(where),)), tmp_path / name)
         for where, name in ((teacher, "here"), (bucket / "teacher.safetensors", "there"))
     )
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
     with pytest.raises(DataError, match=r"--teacher s3://faces/none: There are no weights"):
-        train(made_up, replace(TINY, teacher="s3://faces/none"), tmp_path / "none")
+        train(made_up, replace(TINY, teacher=("s3://faces/none",)), tmp_path / "none")
 
 
 def test_a_large_file_goes_in_parts(bucket: Remote) -> None:

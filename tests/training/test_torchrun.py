@@ -55,7 +55,7 @@ def test_two_processes_train_as_one_and_resume(data: Path, tmp_path: Path) -> No
     teacher = tmp_path / "teacher.safetensors"
     torch.manual_seed(0)
     checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
-    config = replace(TINY, batch=32, epochs=3, teacher=str(teacher))
+    config = replace(TINY, batch=32, epochs=3, teacher=(str(teacher),))
     train(Faces.load(data), config, tmp_path / "one")
     two = tmp_path / "two"
     arguments = ("--data", data, "--out", two, "--teacher", teacher, "--epochs", "3")

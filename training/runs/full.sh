@@ -2,12 +2,13 @@
 # The whole story of the released weights, from the published files to the figures.
 #   training/runs/full.sh DATA [OUT]
 # DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
-# everything. Started again, it goes on where it stopped. First the pixels are learned, then the face's shape beside them,
-# with the first network's answers as a second opinion on the labels. FIRST="--epochs 4 ..." and THEN="--epochs 2 ..."
-# change the two recipes; PROCESSES=2 trains in as many processes together.
+# everything. Started again, it goes on where it stopped. First TEACHERS (default 4) wide networks learn from the labels,
+# then the one that ships learns from the labels and from them. FIRST="--epochs 4 ..." and THEN="--epochs 2 ..." change
+# the two recipes; SEED (default 0) is the second's; PROCESSES=2 trains in as many processes together.
 set -euo pipefail
 data=${1:?usage: training/runs/full.sh DATA [OUT]}
 out=${2:-runs/full}
+seed=${SEED:-0}
 python=${PYTHON:-.venv/bin/python}
 faces=$(ls "$data"/fer2013.csv.gz "$data"/fer2013.csv 2>/dev/null | head -n 1 || true)
 [ -n "$faces" ] || { echo "error: no fer2013.csv.gz or fer2013.csv in $data" >&2; exit 1; }
@@ -27,11 +28,14 @@ if [ -f "$data/muxspace.zip" ]; then
 	packed+=("$out/people.npz")
 fi
 
-# shellcheck disable=SC2086  # FIRST and THEN are lists of words
-"${train[@]}" --data "${packed[@]}" --out "$out/pixels" --epochs 21 --growth 0 --shape 0 ${FIRST:-}
-"$python" -m training export --data "${packed[@]}" --run "$out/pixels" --out "$out/pixels.safetensors"
+teachers=()
+for ((number = 1; number <= ${TEACHERS:-4}; number++)); do
+	# shellcheck disable=SC2086  # FIRST and THEN are lists of words
+	"${train[@]}" --data "${packed[@]}" --out "$out/teacher$number" --seed "10$number" --widths 64 128 256 512 ${FIRST:-}
+	"$python" -m training export --data "${packed[@]}" --run "$out/teacher$number" --out "$out/teacher$number.safetensors"
+	teachers+=("$out/teacher$number.safetensors")
+done
 # shellcheck disable=SC2086
-"${train[@]}" --data "${packed[@]}" --out "$out/run" \
-	--init "$out/pixels.safetensors" --teacher "$out/pixels.safetensors" ${THEN:-}
-"$python" -m training export --data "${packed[@]}" --run "$out/run" --out "$out/face2emoji.safetensors" --smile 2
+"${train[@]}" --data "${packed[@]}" --out "$out/run$seed" --seed "$seed" --teacher "${teachers[@]}" ${THEN:-}
+"$python" -m training export --data "${packed[@]}" --run "$out/run$seed" --out "$out/face2emoji.safetensors" --smile 2
 "$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"
