@@ -2,8 +2,8 @@
 
 Runs `python -m bot` with the real model and a new SQLite database against the Telegram and Slack servers of the tests,
 with selfies in groups, channels and private chats, photos on the web page and one live page all the while. Every few
-seconds it looks at the whole tree of processes: memory (PSS), threads, open files, the event loop's tasks, and the rows
-of every table. Jobs are remembered for two minutes instead of a day, so that tables must stop growing. Each figure is
+seconds it looks at the whole tree of processes: memory, threads, open files, the event loop's tasks, and the rows of
+every table. Jobs are remembered for two minutes instead of a day, so that tables must stop growing. Each figure is
 judged; the exit code is 1 when one of them grows, or when a selfie was not answered exactly once. Linux only.
 """
 
@@ -61,7 +61,7 @@ class Look:
 
     Attributes:
         at: minutes since the load began.
-        memory: proportional set size, in MB.
+        memory: of its own, in MB: the proportional set size less files, whose share depends on who else maps them.
         processes, threads, files: how many there are.
         tasks: of the event loop.
         rows: of each table.
@@ -93,8 +93,8 @@ def look(bot: int, url: str, database: Path, begun: float) -> Look:
     for process in processes:
         with suppress(OSError):
             folder = Path(f"/proc/{process}")
-            pss = next(line for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
-            memory += int(pss.split()[1]) / 1000
+            lines = (folder / "smaps_rollup").read_text().splitlines()
+            memory += sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))) / 1000
             threads += len(list((folder / "task").iterdir()))
             files += len(list((folder / "fd").iterdir()))
     figures = urllib.request.urlopen(f"{url}/metrics", timeout=30).read().decode().splitlines()
@@ -236,10 +236,10 @@ def judge(looks: Sequence[Look], warm: float) -> Iterator[Verdict]:
     settled = [each for each in looks if each.at >= warm]
     memory = [each.memory for each in looks]
     if len(settled) < 10:
-        yield Verdict("memory, MB (PSS)", memory, "too short to tell", None)
+        yield Verdict("memory of its own, MB", memory, "too short to tell", None)
     else:
         growth = slope(settled)
-        yield Verdict("memory, MB (PSS)", memory, f"{growth:+.2f} MB a minute", growth < MOST_SLOPE)
+        yield Verdict("memory of its own, MB", memory, f"{growth:+.2f} MB a minute", growth < MOST_SLOPE)
     third = max(1, len(settled) // 3)
     for name in ("processes", "threads", "files", "tasks"):
         values = [float(getattr(each, name)) for each in settled]
@@ -286,8 +286,8 @@ def both_platforms() -> Iterator[tuple[list[Platform], dict[str, str]]]:
         yield [Telegram(telegram), Slack(slack)], variables
 
 
-def soak(minutes: float, rate: float, folder: Path) -> bool:
-    """Run, measure and print; return whether nothing grew and nothing was lost."""
+def soak(minutes: float, rate: float, folder: Path) -> list[Verdict]:
+    """Run, measure, print and return what is found."""
     database, port = folder / "jobs.db", free_port()
     url = f"http://127.0.0.1:{port}"
     address = f"sqlite:///{database}"
@@ -322,8 +322,8 @@ def _progress(now: Look, minutes: float) -> None:
     print(f"\r{line}, {now.tasks} tasks, {sum(now.rows.values())} rows ", end="", file=sys.stderr, flush=True)
 
 
-def report(looks: Sequence[Look], idle: Look | None, posts: Sequence[Posts], page: Page, warm: float) -> bool:
-    """Print the verdicts; return whether all are good."""
+def report(looks: Sequence[Look], idle: Look | None, posts: Sequence[Posts], page: Page, warm: float) -> list[Verdict]:
+    """Print and return the verdicts."""
     verdicts = list(judge(looks, warm))
     if idle:
         left = sum(count for table, count in idle.rows.items() if table.startswith(OF_JOBS))
@@ -340,7 +340,7 @@ def report(looks: Sequence[Look], idle: Look | None, posts: Sequence[Posts], pag
         line = sparkline(verdict.values) if verdict.values else ""
         spread = f"{min(verdict.values):.0f} to {max(verdict.values):.0f}" if verdict.values else ""
         print(f"{word:5}{verdict.name:34}{line:42}{spread:16}{verdict.finding}")
-    return all(verdict.good is not False for verdict in verdicts)
+    return verdicts
 
 
 def main() -> int:
@@ -352,7 +352,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=8, help="selfies a second on both platforms together (8)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if soak(options.minutes, options.rate, Path(folder)) else 1
+        verdicts = soak(options.minutes, options.rate, Path(folder))
+    return 1 if any(verdict.good is False for verdict in verdicts) else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import csv
 import errno
+import os
 import signal
 import socket
 import sys
@@ -495,4 +496,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # the database knows chats and people by number: it is for this user alone
     sys.exit(main())

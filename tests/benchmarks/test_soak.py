@@ -1,13 +1,14 @@
-"""The soak's verdicts, on figures made up; the soak itself is `python -m benchmarks.soak`."""
+"""The soak's verdicts on figures made up, and a soak of half a minute; of half an hour: `python -m benchmarks.soak`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from benchmarks.soak import GONE_AFTER, Look, judge, sparkline, tree
+from benchmarks.soak import GONE_AFTER, Look, judge, soak, sparkline, tree
 
 MINUTES = [number / 12 for number in range(30 * 12)]
 
@@ -44,7 +45,7 @@ def test_what_grows_while_it_warms_up_or_fills_for_the_first_time_passes() -> No
 @pytest.mark.parametrize(
     ("name", "grow", "verdict"),
     [
-        ("memory", lambda at: 500 + 1.1 * at, "memory, MB (PSS)"),
+        ("memory", lambda at: 500 + 1.1 * at, "memory of its own, MB"),
         ("threads", lambda at: 20 + at, "threads"),
         ("files", lambda at: 40 + at, "files"),
         ("tasks", lambda at: 12 + at, "tasks"),
@@ -57,7 +58,7 @@ def test_what_grows_fails(name: str, grow: Callable[[float], float], verdict: st
 
 def test_a_minute_is_too_short_to_tell_of_memory_and_tables() -> None:
     verdicts = {verdict.name: verdict.good for verdict in judge(looks()[:12], warm=0.25)}
-    assert verdicts["memory, MB (PSS)"] is None
+    assert verdicts["memory of its own, MB"] is None
     assert verdicts["rows of workflow_status"] is None
     assert verdicts["threads"] is True
 
@@ -69,3 +70,11 @@ def test_a_process_is_the_root_of_its_tree() -> None:
 def test_a_line_of_bars_shows_a_rise() -> None:
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
     assert sparkline([5, 5]) == "▁▁"
+
+
+def test_half_a_minute_on_both_platforms_and_the_page(tmp_path: Path) -> None:
+    verdicts = {verdict.name: verdict for verdict in soak(0.5, 4, tmp_path)}
+    # What may grow beside other tests says nothing; what was lost or doubled does.
+    for name in ("answers on Telegram", "answers on Slack", "web page"):
+        assert verdicts[name].good, verdicts[name].finding
+    assert {"memory of its own, MB", "threads", "files", "tasks"} <= set(verdicts)

@@ -163,6 +163,7 @@ def test_nothing_of_a_photo_or_of_anybody_is_left_anywhere(tmp_path: Path, portr
     assert found({name: haystacks[name] for name in ("log", "figures")}, (str(ada["id"]), bea)) == []
     assert found(stored, ("happy", "confidence", "😀")) == []  # no face in the tables, either
     assert list(temporary.iterdir()) == []
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("jobs.db*")} == {0o600}  # for the bot's user alone
 
 
 @pytest.mark.parametrize(
