@@ -341,21 +341,17 @@ class _Run:
             clear=self.config.clear,
             hide=self.config.hide,
         )
-        crops, shapes, targets = seen.crops, seen.shapes, Logits(self.votes[rows], self.labels[rows])
+        crops, shapes, wanted = seen.crops, seen.shapes, Logits(self.votes[rows], self.labels[rows])
         if self.teachers:
-            answers = self._ask(seen)
-            targets = Logits(*(_taught(*pair, self.config.teach) for pair in zip(targets, answers, strict=True)))
+            heard = self._ask(seen)
+            wanted = Logits(*(_taught(*pair, self.config.teach) for pair in zip(wanted, heard, strict=True)))
         if self.config.mixup:
-            share = torch.rand(2, len(rows), 1, generator=generator, device=self.device)
-            share = torch.where(share[0] < self.config.mixup, 0.5 * share[1], 0.0)
-            crops = torch.lerp(crops, crops.roll(1, 0), share[..., None])
-            shapes = torch.where(share[..., None] > 0, torch.nan, shapes)
-            targets = Logits(*(torch.lerp(head, head.roll(1, 0), share) for head in targets))
+            crops, shapes, wanted = _mixed(crops, shapes, wanted, self.config.mixup, generator)
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.learner(crops, shapes)
         votes, labels = (
             _cross_entropy(answers, shares) / _known(every[batch]) * self.crew.size
-            for answers, shares, every in zip(logits, targets, (self.votes, self.labels), strict=True)
+            for answers, shares, every in zip(logits, wanted, (self.votes, self.labels), strict=True)
         )
         return votes + self.config.label_weight * labels
 
@@ -435,6 +431,19 @@ def _cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
 def _taught(shares: Tensor, answers: Tensor, teach: float) -> Tensor:
     """Mix the teachers' answers into the shares of the rows that have any."""
     return torch.where(shares.sum(dim=1, keepdim=True) > 0, shares.lerp(answers, teach), shares)
+
+
+def _mixed(
+    crops: Tensor, shapes: Tensor, wanted: Logits, chosen: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Logits]:
+    """Mix the face before into a share of the faces, by up to a half; these have no shape."""
+    draw = torch.rand(2, len(crops), 1, generator=generator, device=crops.device)
+    share = torch.where(draw[0] < chosen, 0.5 * draw[1], 0.0)
+    return (
+        torch.lerp(crops, crops.roll(1, 0), share[..., None]),
+        torch.where(share[..., None] > 0, torch.nan, shapes),
+        Logits(*(torch.lerp(head, head.roll(1, 0), share) for head in wanted)),
+    )
 
 
 def _known(shares: Tensor) -> Tensor:
