@@ -31,7 +31,8 @@ fi
 teachers=()
 for ((number = 1; number <= ${TEACHERS:-4}; number++)); do
 	# shellcheck disable=SC2086  # FIRST and THEN are lists of words
-	"${train[@]}" --data "${packed[@]}" --out "$out/teacher$number" --seed "10$number" --widths 64 128 256 512 ${FIRST:-}
+	"${train[@]}" --data "${packed[@]}" --out "$out/teacher$number" --seed "10$number" \
+		--widths 64 128 256 512 --epochs 52 ${FIRST:-}
 	"$python" -m training export --data "${packed[@]}" --run "$out/teacher$number" --out "$out/teacher$number.safetensors"
 	teachers+=("$out/teacher$number.safetensors")
 done
