@@ -153,7 +153,9 @@ def _load(data: tuple[Path, ...], share: float) -> list[Faces]:
     for path in data:
         faces = Faces.load(path)
         learned = (faces.split == SPLITS["Training"]) & (chance.random(len(faces)) < share)
-        parts.append(faces[learned | (faces.split == SPLITS["PublicTest"])])
+        kept = faces[learned | (faces.split == SPLITS["PublicTest"])]
+        # Another share is other data: its runs must not pass for this one's.
+        parts.append(replace(kept, source=f"{faces.source}, a share of {share:g}"))
     return parts
 
 
