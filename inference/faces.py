@@ -54,6 +54,10 @@ LARGE_SHARE = 0.25
 # The first view sees every face from this share of the photo's long side on (60 of 60 people pasted at random places;
 # 59 at 18 %, 26 at 15 %): where it shows one, no larger face can be missing.
 MAIN_SHARE = 0.2
+# Faces below this share of the largest one's size are passers-by, not looked for: beside a large face, fewer tiles do.
+PASSER_BY = 1 / 12
+# The full-range detector sees faces from this share of its view on.
+FAR_LEAST = 0.05
 # Who wants every face covered would rather cover a wheel than miss a face: for that, all that passes the first look at
 # DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
 # face of its own unless it is beyond this many times as large.
@@ -100,6 +104,17 @@ class _Candidate:
     box: Points
     anchors: Points
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A square of the photo, reduced to what a detector takes; `left`, `top` and `side` are in photo pixels."""
+
+    left: int
+    top: int
+    side: int
+    is_tile: bool
+    pixels: NDArray[np.uint8]
 
 
 _Box = TypeVar("_Box", _Candidate, FoundFace)
@@ -209,12 +224,17 @@ class FaceFinder:
         self._mesh = _Graph(_MESH_GRAPH, "landmarks")
         blank = np.full((DETECTOR_SIDE, DETECTOR_SIDE, 3), 128, np.uint8)
         for detector in (self._close, self._far):
-            self._detect(detector, blank, 0, 0, DETECTOR_SIDE)
+            self._detect(detector, _view(blank, 0, 0, DETECTOR_SIDE))
         anywhere = np.array(((72, 80), (120, 80), (96, 120)), np.float32)
         self._lay_mesh(blank, _Candidate(np.array((48, 48, 144, 144), np.float32), anywhere, 1.0))
 
     def find(
-        self, pixels: NDArray[np.uint8], main_only: bool = False, before: Sequence[Points] = ()
+        self,
+        pixels: NDArray[np.uint8],
+        *,
+        main_only: bool = False,
+        passers_by: bool = False,
+        before: Sequence[Points] = (),
     ) -> tuple[FoundFace, ...]:
         """Return every face, left to right.
 
@@ -222,6 +242,7 @@ class FaceFinder:
             pixels: (rows, columns, 3) uint8 RGB, upright.
             main_only: only the face that the photo is about is asked for. Where it is large, small ones may be left
                 out; that takes half the time.
+            passers_by: look even for those that are tiny beside a large face; see PASSER_BY.
             before: boxes (4,) of the faces in the last picture of the same video. While each is still near its place,
                 no others are looked for; that takes a third of the time.
         """
@@ -229,21 +250,15 @@ class FaceFinder:
             faces = self._confirm_all(pixels, [_Candidate(box, _NO_ANCHORS, 1.0) for box in before])
             if len(faces) == len(before):
                 return faces
-        near = self._look_near(pixels)
-        if main_only and any(_share(hit.box, pixels) >= MAIN_SHARE for hit in near):
-            faces = self._confirm_all(pixels, near)
-            if any(_share(face.box, pixels) >= MAIN_SHARE for face in faces):
-                return faces
-        return self._confirm_all(pixels, self._look_everywhere(pixels, near)) or self._look_again(pixels)
+        return self._find(pixels, main_only, passers_by)[0]
 
     def find_everyone(self, pixels: NDArray[np.uint8]) -> tuple[tuple[FoundFace, ...], tuple[FoundFace, ...]]:
-        """Return what `find` does, and what else may be a face: see SAME_SIZE for how little that takes.
+        """Return every face, passers-by too, and what else may be a face: see SAME_SIZE for how little that takes.
 
         Args:
             pixels: (rows, columns, 3) uint8 RGB, upright.
         """
-        candidates = self._look_everywhere(pixels, self._look_near(pixels))
-        found = self._confirm_all(pixels, candidates) or self._look_again(pixels)
+        found, candidates = self._find(pixels, passers_by=True)
         rows, columns = pixels.shape[:2]
         doubtful = []
         for hit in _distinct(candidates):
@@ -252,20 +267,36 @@ class FaceFinder:
                 doubtful.append(FoundFace(box, hit.anchors, None, hit.score))
         return found, tuple(doubtful)
 
-    def _look_near(self, pixels: NDArray[np.uint8]) -> list[_Candidate]:
-        """Look for faces that fill a good part of the photo."""
-        return self._detect(self._close, pixels, *_views(pixels.shape[1], pixels.shape[0])[0])
+    def _find(
+        self, pixels: NDArray[np.uint8], main_only: bool = False, passers_by: bool = False
+    ) -> tuple[tuple[FoundFace, ...], list[_Candidate]]:
+        """Return the faces, and all that passed the first look."""
+        whole = _whole(pixels)
+        near = self._detect(self._close, whole)
+        large = self._confirm_all(pixels, near)
+        if main_only and any(_share(face.box, pixels) >= MAIN_SHARE for face in large):
+            return large, near
+        # What may be no face at all is no yardstick.
+        largest = max((_share(face.box, pixels) for face in large if face.score >= SURE_SCORE), default=0.0)
+        candidates = near + self._detect(self._far, whole)
+        candidates += self._look_closer(pixels, candidates, 0.0 if passers_by else PASSER_BY * largest)
+        new = [hit for hit in candidates if all(_shared(hit.box, face.box) < SAME_FACE for face in large)]
+        found = _left_to_right(_distinct([*large, *self._confirm_all(pixels, new)]))
+        return found or self._look_again(pixels), candidates
 
-    def _look_everywhere(self, pixels: NDArray[np.uint8], near: list[_Candidate]) -> list[_Candidate]:
-        """Add to those the faces of every other view; one may be seen in several."""
-        whole, *tiles = _views(pixels.shape[1], pixels.shape[0])
-        candidates = near + self._detect(self._far, pixels, *whole)
-        for tile in tiles:
-            candidates += self._detect(self._far, pixels, *tile)
-        if len(_distinct(candidates)) >= CROWD:
-            for tile in _tiles(pixels.shape[1], pixels.shape[0], CROWD_TILE_SHARE, CROWD_TILE_MIN):
-                candidates += self._detect(self._far, pixels, *tile)
-        return candidates
+    def _look_closer(self, pixels: NDArray[np.uint8], seen: Sequence[_Candidate], smallest: float) -> list[_Candidate]:
+        """Look through tiles for faces from `smallest` on, a share of the photo's long side; one may be in several."""
+        rows, columns = pixels.shape[:2]
+        wanted = smallest / FAR_LEAST
+        found: list[_Candidate] = []
+        if wanted >= 1 + 2 * PADDING:
+            return found  # the view of the whole photo has shown them
+        for tile in _tiles(columns, rows, min(max(TILE_SHARE, wanted), 1.0), TILE_MIN):
+            found += self._detect(self._far, _view(pixels, *tile))
+        if len(_distinct([*seen, *found])) >= CROWD and wanted < TILE_SHARE:
+            for tile in _tiles(columns, rows, max(CROWD_TILE_SHARE, wanted), CROWD_TILE_MIN):
+                found += self._detect(self._far, _view(pixels, *tile))
+        return found
 
     def _look_again(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
         """Look for one face that fills the photo, in views that bring out what dark, noise or a cover hides."""
@@ -288,8 +319,8 @@ class FaceFinder:
 
     def _find_large(self, view: NDArray[np.uint8]) -> FoundFace | None:
         """Return the surest face of AGAIN_SHARE that the mesh confirms, from DETECTOR_SCORE on."""
-        whole = _views(view.shape[1], view.shape[0])[0]
-        hits = self._look_near(view) + self._detect(self._far, view, *whole)
+        whole = _whole(view)
+        hits = self._detect(self._close, whole) + self._detect(self._far, whole)
         found = (self._confirm(view, hit, DETECTOR_SCORE) for hit in _distinct(hits))
         large = [
             face for face in found if face and face.landmarks is not None and _share(face.box, view) >= AGAIN_SHARE
@@ -302,10 +333,9 @@ class FaceFinder:
         self._far.close()
         self._mesh.close()
 
-    def _detect(self, detector: _Graph, pixels: NDArray[np.uint8], left: int, top: int, side: int) -> list[_Candidate]:
-        """Detect in the square view of the photo that starts at (left, top), in photo pixels."""
-        is_tile = side < max(pixels.shape[:2])
-        packet = detector.run(image=_packet(_square(pixels, left, top, side, DETECTOR_SIDE)))
+    def _detect(self, detector: _Graph, view: _View) -> list[_Candidate]:
+        """Return what a detector takes for faces, in photo pixels."""
+        packet = detector.run(image=_packet(view.pixels))
         if packet is None or packet.is_empty():
             return []
         hits = []
@@ -314,14 +344,14 @@ class FaceFinder:
             box = data.relative_bounding_box
             keys = np.array([(point.x, point.y) for point in data.relative_keypoints], np.float32)
             corners = np.array([(box.xmin, box.ymin), (box.xmin + box.width, box.ymin + box.height)], np.float32)
-            origin = np.array([left, top], np.float32)
-            if is_tile and (corners.min() < 0 or corners.max() > 1):
+            origin = np.array([view.left, view.top], np.float32)
+            if view.is_tile and (corners.min() < 0 or corners.max() > 1):
                 continue  # cut by the tile's edge: a neighbour or the whole view sees it better
             hits.append(
                 _Candidate(
-                    box=(corners * side + origin).reshape(4),
+                    box=(corners * view.side + origin).reshape(4),
                     # BlazeFace key points: right eye (left in the picture), left eye, nose, mouth, two ears.
-                    anchors=keys[[0, 1, 3]] * side + origin,
+                    anchors=keys[[0, 1, 3]] * view.side + origin,
                     score=float(detection.score[0]),
                 )
             )
@@ -329,13 +359,13 @@ class FaceFinder:
 
     def _confirm_all(self, pixels: NDArray[np.uint8], candidates: list[_Candidate]) -> tuple[FoundFace, ...]:
         found = [face for hit in _distinct(candidates) if (face := self._confirm(pixels, hit))]
-        return tuple(sorted(_distinct(found), key=lambda face: (float(face.box[0]), float(face.box[1]))))
+        return _left_to_right(_distinct(found))
 
     def _confirm(
         self, pixels: NDArray[np.uint8], candidate: _Candidate, large_score: float = LARGE_SCORE
     ) -> FoundFace | None:
         """Look again from near, then lay the mesh; None when it is no face."""
-        looks = self._detect(self._close, pixels, *_around(candidate.box))
+        looks = self._detect(self._close, _view(pixels, *_around(candidate.box)))
         same = [look for look in looks if _shared(look.box, candidate.box) >= SAME_FACE]
         hit = max(same, key=lambda look: look.score, default=None)
         if hit is None or hit.score < (large_score if _share(hit.box, pixels) >= LARGE_SHARE else SURE_SCORE):
@@ -372,6 +402,10 @@ class FaceFinder:
         return landmarks
 
 
+def _left_to_right(faces: Sequence[FoundFace]) -> tuple[FoundFace, ...]:
+    return tuple(sorted(faces, key=lambda face: (float(face.box[0]), float(face.box[1]))))
+
+
 def _share(box: Points, pixels: NDArray[np.uint8]) -> float:
     """Return the longer side of a box as a share of the photo's."""
     return float((box[2:] - box[:2]).max() / max(pixels.shape[:2]))
@@ -384,17 +418,23 @@ def _around(box: Points) -> tuple[int, int, int]:
     return left, top, side
 
 
-def _views(width: int, height: int) -> list[tuple[int, int, int]]:
-    """Return the squares (left, top, side) in photo pixels that the detector looks at: the padded whole, then tiles."""
-    long = max(width, height)
-    side = round(long * (1 + 2 * PADDING))
-    return [((width - side) // 2, (height - side) // 2, side), *_tiles(width, height, TILE_SHARE, TILE_MIN)]
+def _whole(pixels: NDArray[np.uint8]) -> _View:
+    """Return the view of a whole photo, padded."""
+    rows, columns = pixels.shape[:2]
+    side = round(max(rows, columns) * (1 + 2 * PADDING))
+    return _view(pixels, (columns - side) // 2, (rows - side) // 2, side)
+
+
+def _view(pixels: NDArray[np.uint8], left: int, top: int, side: int) -> _View:
+    """Return the view of the square that starts at (left, top), in photo pixels."""
+    reduced = _square(pixels, left, top, side, DETECTOR_SIDE)
+    return _View(left, top, side, side < max(pixels.shape[:2]), reduced)
 
 
 def _tiles(width: int, height: int, share: float, least: int) -> list[tuple[int, int, int]]:
     """Return overlapping squares over the photo, each `share` of its long side and at least `least` pixels wide."""
     tile = max(least, round(share * max(width, height)))
-    if tile >= max(width, height):
+    if tile > max(width, height):
         return []
     return [(left, top, tile) for top, left in product(_starts(height, tile), _starts(width, tile))]
 

@@ -77,7 +77,7 @@ class FaceReader:
         """Read every face in a decoded picture; see `read`."""
         main_only = main_only and not self._emoji_map.counts_faces
         places = [np.array((box.left, box.top, box.right, box.bottom), np.float32) / photo.scale for box in before]
-        return self._reading(photo, self._finder.find(photo.pixels, main_only, places))
+        return self._reading(photo, self._finder.find(photo.pixels, main_only=main_only, before=places))
 
     def read_everyone(self, photo: Photo) -> Reading:
         """Read every face in a decoded picture, and tell in `Reading.unread` where else there may be one."""
@@ -86,7 +86,7 @@ class FaceReader:
         return replace(self._reading(photo, found), unread=unread)
 
     def mask(self, data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
-        """Cover every face in an encoded picture with its emoji.
+        """Cover every face in an encoded picture with its emoji, however small.
 
         Args:
             data: as in `read`.
@@ -97,7 +97,10 @@ class FaceReader:
             PhotoError: as in `read`.
         """
         photo = decode(data, self._limits)
-        reading = self.read_everyone(photo) if everyone else self.read_photo(photo)
+        if everyone:
+            reading = self.read_everyone(photo)
+        else:
+            reading = self._reading(photo, self._finder.find(photo.pixels, passers_by=True))
         if emoji_map:
             reading = emoji_map.apply(reading)
         return Masked(jpeg(mask(photo, reading)), reading)

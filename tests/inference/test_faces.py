@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference.faces import FaceFinder, _shared, _square, _views
+from inference.faces import TILE_MIN, TILE_SHARE, FaceFinder, _Candidate, _Graph, _shared, _square, _tiles, _View
 
 Pixels = NDArray[np.uint8]
 
@@ -64,6 +64,30 @@ def test_for_the_main_face_the_small_ones_may_be_left_out_beside_a_large_one(
     assert len(main_only) == (2 if all_found else 1)
     for one, same in zip(every, main_only, strict=False):
         assert same.anchors == pytest.approx(one.anchors, abs=2)
+
+
+def test_beside_a_large_face_fewer_views_show_the_small_one(
+    finder: FaceFinder, head: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.full((1200, 2000, 3), 110, np.uint8)
+    picture[50:1150, 100:1200] = np.asarray(cv2.resize(head, (1100, 1100)), np.uint8)
+    picture[600:700, 1700:1800] = resized(head, 100)
+    looks: list[_View] = []
+    detect = finder._detect
+
+    def counted(graph: _Graph, view: _View) -> list[_Candidate]:
+        looks.append(view)
+        return detect(graph, view)
+
+    monkeypatch.setattr(finder, "_detect", counted)
+
+    def seen(*, passers_by: bool) -> tuple[int, int]:
+        looks.clear()
+        return len(finder.find(picture, passers_by=passers_by)), len(looks)
+
+    (few, quick), (all_of_them, slow) = seen(passers_by=False), seen(passers_by=True)
+    assert few == all_of_them == 2
+    assert quick < 2 * slow / 3
 
 
 def test_faces_of_the_last_frame_are_followed_and_new_ones_are_found_when_one_is_lost(
@@ -127,11 +151,15 @@ def test_large_faces_do_not_hide_the_small_ones(finder: FaceFinder, head: Pixels
     assert len(finder.find(photo)) == 8
 
 
-def test_a_face_that_only_a_second_try_finds(finder: FaceFinder, astronaut: Pixels) -> None:
+def test_a_face_that_only_a_second_try_finds(
+    finder: FaceFinder, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head = np.ascontiguousarray(astronaut[27:209, 142:308])
     # Far out of focus: the first look takes it for nothing.
     blurred = np.asarray(cv2.GaussianBlur(head, (0, 0), 4.0), np.uint8)
-    assert finder._confirm_all(blurred, finder._look_everywhere(blurred, finder._look_near(blurred))) == ()
+    with monkeypatch.context() as first_look_alone:
+        first_look_alone.setattr(finder, "_look_again", lambda _pixels: ())
+        assert finder.find(blurred) == ()
     (sharp,), (face,) = finder.find(head), finder.find(blurred)
     assert face.landmarks is not None
     assert face.box == pytest.approx(sharp.box, abs=8)
@@ -145,8 +173,7 @@ def test_no_face_is_an_empty_answer(finder: FaceFinder, shape: tuple[int, int]) 
 
 
 def test_tiles_cover_the_photo_and_overlap() -> None:
-    whole, *tiles = _views(1600, 1000)
-    assert whole[2] > 1600
+    tiles = _tiles(1600, 1000, TILE_SHARE, TILE_MIN)
     covered = np.zeros((1000, 1600), int)
     for left, top, side in tiles:
         assert left >= 0
