@@ -27,9 +27,9 @@ from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.reader_process import READ_SECONDS, ReaderProcess, kill_readers, load_face_reader, prepare
-from bot.settings import Settings, load_settings, words
+from bot.settings import Settings, load_settings, variables, words
 from bot.web_channel import WebChannel
-from inference import EmojiMap, Face2EmojiError, PhotoLimits, load_emoji_map
+from inference import CheckpointError, EmojiMap, EmojiMapError, Face2EmojiError, PhotoLimits, load_emoji_map
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -332,6 +332,7 @@ class Bot:
             shares=settings.rate_limit > 0,
             proxies=proxies,
             body_seconds=settings.request_timeout + BODY_SECONDS_MORE,
+            metrics=metrics,
         )
         self._server = Server(
             uvicorn.Config(
@@ -447,6 +448,12 @@ def _address(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _path_from(error: Face2EmojiError) -> str | None:
+    """Return the variable that named the file an error is about, if one did."""
+    name = {CheckpointError: "checkpoint", EmojiMapError: "emoji_map"}.get(type(error))
+    return variables()[name] if name and getattr(load_settings(complete=False), name) else None
+
+
 COMMANDS = {
     "run": "serve the web page and the chat platforms that are set up (default)",
     "worker": "only answer jobs, beside other processes on the same PostgreSQL",
@@ -491,7 +498,9 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(export_feedback(settings))
     except Face2EmojiError as error:
         print(error.message, file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        if variable := _path_from(error):
+            print(f"The path is the one in {variable}.", file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) or variable else 1
     return 0
 
 

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.addresses import Networks, network
 from bot.errors import BadRequest, BotError, Busy
+from bot.metrics import Metrics
 from bot.web_channel import HEADERS
 
 HEAD_SECONDS = 10.0
@@ -39,10 +40,12 @@ class Gate:
         shares: let one address have at most half of them.
         proxies: may have all of them.
         body_seconds: how long the body of a request may take.
+        metrics: where those that found no place are counted.
     """
 
-    def __init__(self, limit: int, *, shares: bool, proxies: Networks, body_seconds: float) -> None:
+    def __init__(self, limit: int, *, shares: bool, proxies: Networks, body_seconds: float, metrics: Metrics) -> None:
         self.body_seconds = body_seconds
+        self._shed = metrics.connections_shed
         self._limit = limit
         self._shares = shares
         self._proxies = proxies
@@ -52,9 +55,11 @@ class Gate:
         """Count one more; return whether there is a place for it."""
         owner = network(address)
         self._open[owner] += 1
-        if self._open.total() > self._limit:
-            return False
-        return not self._shares or self._open[owner] <= max(1, self._limit // 2) or address in self._proxies
+        room = self._open.total() <= self._limit
+        share = not self._shares or self._open[owner] <= max(1, self._limit // 2) or address in self._proxies
+        if not (room and share):
+            self._shed.inc()
+        return room and share
 
     def leave(self, address: str) -> None:
         """Count one less."""

@@ -197,6 +197,9 @@ def _sqlite(url: str) -> Findings:
         text = DatabaseUnavailable.unreachable.format(place=path, reason=error.strerror)
         return [Finding("WRONG", "database", text)]
     found = [Finding("ok", "database", f"{path} {state}")]
+    if path.exists() and path.stat().st_mode & 0o077:
+        text = f"others on this machine may open it; it knows chats and people by number. Run `chmod 600 {path}*`."
+        found.append(Finding("warning", "database", text))
     if free < LITTLE_SPACE:
         text = f"only {free // 1_000_000} MB are left on its disk. Make room, or set FACE2EMOJI_DATABASE_URL elsewhere."
         found.append(Finding("warning", "database", text))

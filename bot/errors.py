@@ -75,6 +75,7 @@ class WrongContentType(BotError):
         "Send the bytes of the photo themselves as the request body (image/jpeg, image/png, ... "
         "or application/octet-stream), not a form, JSON or text."
     )
+    encoded = "Send the photo's bytes as they are, without Content-Encoding: photos are compressed already."
 
 
 class TooSlow(BotError):

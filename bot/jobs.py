@@ -33,7 +33,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.answers import Kind, Outcome
-from bot.errors import Busy, DatabaseUnavailable, NotReady
+from bot.errors import Busy, DatabaseUnavailable, FileUnavailable, NotReady
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.store import WORKERS, Store, sqlite_path, unavailable
@@ -60,6 +60,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 # A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
 WIDE_ENOUGH = 96
 PURGE_SECONDS = 30.0
+# A file that the platform has not given for so long hardly comes any more: whoever is answered in words is told so.
+FETCH_SECONDS = 120.0
 # A look at the database that takes longer is told of, though it may end well.
 HUNG_SECONDS = 20.0
 
@@ -87,6 +89,10 @@ class TryAgain(Exception):
     def __init__(self, after: float = 0) -> None:
         super().__init__(after)
         self.after = after
+
+
+class NotFetched(TryAgain):
+    """The platform does not give a photo's file, for a reason of its own; the rest of it may work."""
 
 
 class Refused(Exception):
@@ -248,11 +254,17 @@ class PostReader:
         self._store = store
         self._emoji_map = emoji_map
 
-    async def read(self, job: SelfieJob, channel: Channel) -> Result:
+    async def read(self, job: SelfieJob, channel: Channel, *, patient: bool = True) -> Result:
         """Read every photo; one that cannot be read is an outcome, too.
+
+        Args:
+            job: the post.
+            channel: where its files are.
+            patient: a photo whose file the platform does not give now is an error, not an outcome.
 
         Raises:
             TryAgain, Refused: the platform's side; TryAgain also while we are busy.
+            NotFetched: the platform's side, too; only where `patient`.
         """
         changes = (await self._store.chat(job.platform, job.settings or job.chat)).changes
         emoji_map = self._emoji_map.changed(changes) if changes else None
@@ -262,20 +274,27 @@ class PostReader:
             return Result((Outcome("photo", error),), self._service.model)
         outcomes = []
         for photo in photos:
-            if job.reply == "mask":
-                outcomes.append(await self._mask_photo(job, photo, channel, emoji_map))
-                continue
-            result = await self._read_photo(job, photo, channel)
-            if emoji_map and isinstance(result, Reading):
-                result = emoji_map.apply(result)
-            outcomes.append(Outcome(photo.kind, result))
+            try:
+                outcomes.append(await self._outcome(job, photo, channel, emoji_map))
+            except NotFetched:
+                if patient:
+                    raise
+                outcomes.append(Outcome(photo.kind, FileUnavailable()))
         return Result(tuple(outcomes), self._service.model)
+
+    async def _outcome(self, job: SelfieJob, photo: PhotoRef, channel: Channel, emoji_map: EmojiMap | None) -> Outcome:
+        if job.reply == "mask":
+            return await self._mask_photo(job, photo, channel, emoji_map)
+        result = await self._read_photo(job, photo, channel)
+        if emoji_map and isinstance(result, Reading):
+            result = emoji_map.apply(result)
+        return Outcome(photo.kind, result)
 
     async def _mask_photo(
         self, job: SelfieJob, photo: PhotoRef, channel: Channel, emoji_map: EmojiMap | None
     ) -> Outcome:
         try:
-            data = await channel.fetch(job, photo.files[-1])
+            data = await _fetch(job, photo.files[-1], channel)
             masked = await self._service.mask(data, patient=True, everyone=job.everyone, emoji_map=emoji_map)
         except (Busy, NotReady) as error:
             raise TryAgain(error.retry_after or 0) from error
@@ -286,7 +305,7 @@ class PostReader:
 
     async def _read_photo(self, job: SelfieJob, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
         async def read(file: str) -> Reading:
-            data = await channel.fetch(job, file)
+            data = await _fetch(job, file, channel)
             return await self._service.read(data, patient=True, main_only=job.reply == "reaction")
 
         *smaller, last = photo.files
@@ -300,6 +319,15 @@ class PostReader:
             raise TryAgain(error.retry_after or 0) from error
         except Face2EmojiError as error:
             return error
+
+
+async def _fetch(job: SelfieJob, file: str, channel: Channel) -> bytes:
+    try:
+        return await channel.fetch(job, file)
+    except TryAgain as error:
+        if error.after:  # it only wants us to wait
+            raise
+        raise NotFetched from error.__cause__ or error
 
 
 class _Json(Serializer):
@@ -643,6 +671,7 @@ class _Work:
         self._metrics = metrics
         self._again = again
         self._result: Result | None = None
+        self._unfetched_since: float | None = None
         self._done: dict[int, str] = {}
         # By the clock on the wall only once: if that is set, a job under way is neither old at once nor young for ever.
         self._until = time.monotonic() + max_age - (time.time() - job.posted)
@@ -661,7 +690,7 @@ class _Work:
             try:
                 async with nullcontext() if part else self._channel.working(job):
                     if self._result is None:
-                        self._result = await self._reader.read(job, self._channel)
+                        self._result = await self._read()
                     await self._check_owned()
                     again, self._again = self._again, True
                     if await self._channel.send(job, self._result, part, again=again):
@@ -670,8 +699,13 @@ class _Work:
                 self._metrics.answer_seconds.observe(max(0.0, time.time() - job.posted))
                 return self._count("answered")
             except (TryAgain, SQLAlchemyError) as error:  # the platform's trouble, or the database's
+                if part == 0 and self._unfetched_since is not None:
+                    self._result = None  # where no word gets through either, the photo may yet come
+                pause = max(wait, getattr(error, "after", 0))
                 self._metrics.retries.labels(job.platform).inc()
-                await asyncio.sleep(max(wait, getattr(error, "after", 0)))
+                kind = type(error.__cause__ or error).__name__
+                log.info("job_tried_again", platform=job.platform, kind=kind, after=round(pause, 1))
+                await asyncio.sleep(pause)
                 wait = min(2 * wait, LONGEST_WAIT)
             except Refused as error:
                 log.info("refused_by_platform", platform=job.platform, reason=error.reason)
@@ -682,6 +716,19 @@ class _Work:
                 log.error("job_failed", platform=job.platform, kind=type(error).__name__, where=where)
                 return self._count("failed")
         return self._count("expired")
+
+    async def _read(self) -> Result:
+        since, now = self._unfetched_since, time.monotonic()
+        # Nobody waits for a reaction.
+        patient = self._job.reply == "reaction" or since is None or now - since < FETCH_SECONDS
+        try:
+            result = await self._reader.read(self._job, self._channel, patient=patient)
+        except NotFetched:
+            self._unfetched_since = now if since is None else since
+            raise
+        if patient:
+            self._unfetched_since = None
+        return result
 
     async def _check_owned(self) -> None:
         """Leave the job to others if they took it over, because this process was stopped or cut off for a while.

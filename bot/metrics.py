@@ -44,6 +44,9 @@ class Metrics:
             ["cause"],
             registry=registry,
         )
+        self.connections_shed = Counter(
+            "face2emoji_connections_shed", "Web connections refused because too many were open.", registry=registry
+        )
         self.live = Gauge("face2emoji_live_connections", "Live pages connected.", registry=registry)
         self.tasks = Gauge("face2emoji_tasks", "Tasks of the event loop.", registry=registry)
         self.jobs = Counter(

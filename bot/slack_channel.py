@@ -135,6 +135,7 @@ class SlackChannel:
         self._watching: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._heard = 0.0
+        self._refused: str | None = None
 
     def _bolt(self, signing_secret: str) -> AsyncApp:
         app = AsyncApp(
@@ -195,7 +196,7 @@ class SlackChannel:
         if not self._listening or (self._app_token and not self._watching):
             return "Slack is not connected yet."
         if self._watching and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
-            return "The connection to Slack is down; it is being opened again."
+            return self._refused or "The connection to Slack is down; it is being opened again."
         return None
 
     async def close(self) -> None:
@@ -271,12 +272,13 @@ class SlackChannel:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 if self._socket and await self._socket.client.is_connected():
-                    self._heard = time.monotonic()
+                    self._heard, self._refused = time.monotonic(), None
                 elif time.monotonic() - self._heard > DEAF_SECONDS:
                     log.warning("slack_connection_dead", opening="a new one")
                     await self._leave_socket()
                     await self._open_socket()
             except PlatformRefused as error:
+                self._refused = error.message
                 log.error("slack_refused", help=error.message)
                 await asyncio.sleep(DEAF_SECONDS)
             except Exception as error:

@@ -68,6 +68,7 @@ MAX_DOWNLOAD = 20_000_000
 SELFIE_SIDE = 600
 POLL_SECONDS = 15
 LONGEST_PAUSE = 30.0
+UNASKED = "Telegram cannot be asked for updates; it is tried again."
 # For this long a command may hold back the confirmation of its update; then it goes on by itself. While one of a chat's
 # commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
 COMMAND_SECONDS = 1.0
@@ -138,7 +139,7 @@ class TelegramChannel:
         self._busy_chats: set[int] = set()
         self._public_url = public_url
         self._listening = False
-        self._failing = False
+        self._trouble: str | None = None
         self._polling: asyncio.Task[None] | None = None
 
     # Starting and stopping
@@ -173,7 +174,7 @@ class TelegramChannel:
         """Why no updates come in, if so."""
         if not self._listening:
             return "Telegram is not connected yet."
-        return "Telegram cannot be asked for updates; it is tried again." if self._failing else None
+        return self._trouble
 
     async def close(self) -> None:
         """Take no more updates and end what commands still do; jobs at work are not ended here."""
@@ -229,22 +230,24 @@ class TelegramChannel:
                     await self.receive(update)
                     offset = update["update_id"] + 1
                 pause = 0.5
-                self._failing = False
+                self._trouble = None
             except Conflict:
                 webhook_gone = False
-                self._failing = True
+                self._trouble = PlatformRefused.conflict
                 log.error("telegram_conflict", help=PlatformRefused.conflict)
                 await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
             except Exception as error:
-                self._failing = pause > 0.5  # once is nothing
-                log.warning("telegram_polling", kind=type(error).__name__, again_in=pause)
+                if pause > 0.5:  # once is nothing
+                    refused = isinstance(error, InvalidToken)
+                    self._trouble = PlatformRefused.sentence if refused else UNASKED
+                log.warning("telegram_polling", kind=type(error).__name__, again_in=pause, help=self._trouble)
                 await asyncio.sleep(_pause_asked(error) or pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _updates(self, offset: int | None) -> list[dict[str, Any]]:
         """Ask for updates as they are: one that the library does not understand must not hold back the others."""
         # After a failure, an answer at once shows that Telegram is there again.
-        seconds = 0 if self._failing else POLL_SECONDS
+        seconds = 0 if self._trouble else POLL_SECONDS
         arguments = {"offset": offset, "timeout": seconds, "allowed_updates": WANTED}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PTBUserWarning)  # it would rather see get_updates, which takes all or none

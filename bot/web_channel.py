@@ -252,6 +252,8 @@ class WebChannel:
             raise RateLimited
         if request.headers.get("content-type", "").lower().startswith(_NOT_PHOTOS):
             raise WrongContentType
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise WrongContentType(WrongContentType.encoded)
         self._service.check()
 
 

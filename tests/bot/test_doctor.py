@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -73,6 +74,14 @@ class Doctor:
         return [
             f"{line[:9].strip()} {line[11 + len(what) :]}" for line in self.lines if line[9:].startswith(f"{what}:")
         ]
+
+
+@pytest.fixture(autouse=True)
+def private_files() -> Iterator[None]:
+    """As `python -m bot` makes them."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -289,6 +298,16 @@ async def test_a_database_without_a_place_is_named(examine: Doctor, tmp_path: Pa
     assert not await examine(database_url=SecretStr(f"sqlite:///{path}"))
     (line,) = examine.signed("WRONG")
     assert f"The database {path} cannot be opened: No such file or directory. Check FACE2EMOJI_DATABASE_URL." in line
+
+
+async def test_a_database_that_others_may_read_is_a_warning(examine: Doctor, tmp_path: Path) -> None:
+    path = tmp_path / "bot.db"
+    open_database(f"sqlite:///{path}").dispose()
+    for mode, warnings in ((0o600, 0), (0o640, 1), (0o604, 1)):
+        path.chmod(mode)
+        assert await examine(database_url=SecretStr(f"sqlite:///{path}"))
+        assert len(examine.signed("warning")) == warnings
+    assert f"chmod 600 {path}*" in examine.signed("warning")[0]
 
 
 async def test_a_file_that_is_no_database_is_named(examine: Doctor, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from dbos import DBOS
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 import bot.jobs
 from bot.errors import DatabaseUnavailable, FileUnavailable
@@ -24,7 +26,7 @@ from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.reader_process import ReaderProcess
 from bot.store import Store, open_database
-from inference import UnreadableImage, load_emoji_map
+from inference import Reading, UnreadableImage, load_emoji_map
 from tests.bot.databases import NewDatabase
 from tests.bot.served import ObedientReader
 from tests.bot.unruly_reader import UnrulyReader
@@ -45,6 +47,7 @@ class Platform:
         self.calls: list[float] = []
         self.tries: list[bool] = []
         self.fetched: list[str] = []
+        self.missing: set[str] = set()
         self.hold = asyncio.Event()
         self.hold.set()
         self.holding_part = 0
@@ -54,6 +57,8 @@ class Platform:
 
     async def fetch(self, _job: SelfieJob, file: str) -> bytes:
         self.fetched.append(file)
+        if file in self.missing:
+            raise TryAgain from TimeoutError()
         return file.encode()
 
     def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
@@ -290,6 +295,40 @@ async def test_a_job_that_cannot_be_answered_is_not_tried_for_ever(begin: Begin,
     await world.jobs.submit(job())
     await wait_for(lambda: world.ended("expired") == 1)
     assert 1 <= len(platform.calls) <= 4
+
+
+async def test_a_photo_that_the_platform_does_not_give_is_told_of_while_somebody_waits(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "FETCH_SECONDS", 1.0)
+    platform.missing = {"lost"}
+    photos = (PhotoRef("photo", ("here",)), PhotoRef("photo", ("lost",)))
+    world = await begin(max_age=6)
+    with capture_logs([merge_contextvars]) as logs:
+        await world.jobs.submit(job(photos=photos))
+        await world.jobs.submit(job(photos=photos, reply="reaction"))
+        await wait_for(lambda: world.ended("answered") == world.ended("expired") == 1)
+    (result,) = platform.results
+    here, lost = (outcome.result for outcome in result.outcomes)
+    assert isinstance(here, Reading)
+    assert isinstance(lost, FileUnavailable)
+    tried = [entry for entry in logs if entry["event"] == "job_tried_again"]
+    assert {entry["kind"] for entry in tried} == {"TimeoutError"}
+    assert {entry["job"] for entry in tried} == {entry["job"] for entry in logs if entry["event"] == "job_ended"}
+
+
+async def test_a_photo_is_read_after_all_if_the_platform_comes_back(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "FETCH_SECONDS", 0.2)
+    platform.missing = {"file"}
+    platform.troubles = [TryAgain()]
+    world = await begin()
+    await world.jobs.submit(job(photos=(PhotoRef("photo", ("file",)),)))
+    await wait_for(lambda: not platform.troubles)
+    platform.missing = set()
+    await platform.until(1)
+    assert isinstance(platform.results[0].outcomes[0].result, Reading)
 
 
 async def test_an_album_is_one_job(begin: Begin, platform: Platform) -> None:

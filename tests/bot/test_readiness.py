@@ -132,6 +132,14 @@ def test_telegram_out_of_reach_is_named_until_it_is_back(telegram: TelegramBot, 
     wait_until(lambda: readiness(telegram) == "ready", SECONDS)
 
 
+def test_a_token_that_was_revoked_is_named(telegram: TelegramBot) -> None:
+    telegram.server.fail("*", times=None, kind="401")
+    telegram.server.push(telegram.server.text("hello", user=telegram.person()))
+    wait_until(lambda: readiness(telegram).startswith("Telegram does not accept TELEGRAM_BOT_TOKEN."), SECONDS)
+    telegram.server.heal()
+    wait_until(lambda: readiness(telegram) == "ready", SECONDS)
+
+
 def test_a_database_that_does_not_answer_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql+psycopg://face2emoji:secret@127.0.0.1:{silent.getsockname()[1]}/face2emoji"

@@ -209,6 +209,7 @@ def test_a_second_poller_is_explained_and_when_it_stops_we_go_on(telegram: Teleg
         other = threading.Thread(target=poll)
         other.start()
         wait_until(lambda: any(entry["event"] == "telegram_conflict" for entry in logs))
+        wait_until(lambda: PlatformRefused.conflict in telegram.http.get("/readyz").text)
         stop.set()
         other.join()
     (conflict, *_) = [entry for entry in logs if entry["event"] == "telegram_conflict"]

@@ -210,6 +210,15 @@ def test_forms_json_and_text_are_told_to_send_the_bytes(serve: Serve, kind: str)
     assert not served.reader.seen
 
 
+def test_a_compressed_body_is_told_to_come_as_it_is(serve: Serve) -> None:
+    served = serve()
+    response = served.post(headers={"content-encoding": "gzip"})
+    assert error_of(response) == (422, "wrong_content_type")
+    assert "Content-Encoding" in response.json()["error"]["message"]
+    assert not served.reader.seen
+    assert served.post(headers={"content-encoding": "identity"}).status_code == 200
+
+
 def test_more_than_its_share_is_429_for_that_address(serve: Serve) -> None:
     served = serve(rate_limit=1)
     responses = [served.post() for _ in range(3)]

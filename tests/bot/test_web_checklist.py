@@ -17,6 +17,7 @@ import pytest
 from bot import connections
 from bot.addresses import HostNames, Networks, network
 from bot.connections import Gate
+from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.web_channel import HEADERS
 from tests.bot.served import Serve, Served, error_of, wait_until
@@ -257,10 +258,11 @@ def test_too_many_connections_are_told_to_come_back(serve: Serve) -> None:
         connection.close()
     wait_until(lambda: len(served.bot._server.server_state.connections) == 0)
     assert is_alive(served)
+    assert served.metric("face2emoji_connections_shed_total") == 1
 
 
 def test_one_address_gets_half_of_the_connections() -> None:
-    gate = Gate(6, shares=True, proxies=Networks(["192.0.2.9"]), body_seconds=1)
+    gate = Gate(6, shares=True, proxies=Networks(["192.0.2.9"]), body_seconds=1, metrics=Metrics())
     assert [gate.enter("2001:db8::1"), gate.enter("2001:db8::2"), gate.enter("2001:db8::3")] == [True] * 3
     assert not gate.enter("2001:db8::4")
     gate.leave("2001:db8::4")

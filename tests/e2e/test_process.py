@@ -109,8 +109,10 @@ def test_a_host_that_is_none_of_ours_is_said_in_one_sentence() -> None:
 def test_missing_weights_end_the_bot_with_a_sentence(tmp_path: Path) -> None:
     with started(PORT="0", CHECKPOINT=str(tmp_path / "none.safetensors")) as process:
         code, output, errors = end(process)
-    assert (code, output) == (1, "")
-    assert "weights" in errors.splitlines()[-1]
+    assert (code, output) == (2, "")
+    *_, sentence, where = errors.splitlines()
+    assert "weights" in sentence
+    assert where == "The path is the one in FACE2EMOJI_CHECKPOINT."
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
