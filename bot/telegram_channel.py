@@ -38,6 +38,7 @@ from telegram.constants import ChatAction, ChatType, UpdateType
 from telegram.error import (
     BadRequest,
     Conflict,
+    EndPointNotFound,
     Forbidden,
     InvalidToken,
     NetworkError,
@@ -238,7 +239,7 @@ class TelegramChannel:
                 await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
             except Exception as error:
                 if pause > 0.5:  # once is nothing
-                    refused = isinstance(error, InvalidToken)
+                    refused = isinstance(error, InvalidToken | EndPointNotFound)
                     self._trouble = PlatformRefused.sentence if refused else UNASKED
                 log.warning("telegram_polling", kind=type(error).__name__, again_in=pause, help=self._trouble)
                 await asyncio.sleep(_pause_asked(error) or pause)
