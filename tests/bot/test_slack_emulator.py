@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +19,9 @@ from bot.slack_phrases import ENGLISH
 from tests.bot.contract import jpeg
 from tests.bot.running_bot import RunningBot
 from tests.bot.served import wait_until
-from tests.bot.slack_emulator import Json, Message, NoEmulator, SlackEmulator
+from tests.bot.slack_emulator import Json, Message, SlackEmulator
 from tests.bot.slack_served import free_port
+from tests.unavailable import Unavailable, skip_or_fail
 
 LARGE, NAME = "😀", "grinning"
 """The answer to the portrait, and its Slack name."""
@@ -104,10 +104,8 @@ def slack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         try:
             events_url = f"http://127.0.0.1:{port}/slack/events" if over_http else None
             emulator = running.enter_context(SlackEmulator(folder, events_url))
-        except NoEmulator as reason:
-            if os.environ.get("CI") == "true":
-                pytest.fail(str(reason))
-            pytest.skip(str(reason))
+        except Unavailable as reason:
+            skip_or_fail(reason)
         name, secret = ("signing_secret", emulator.signing_secret) if over_http else ("app_token", emulator.app_token)
         bot = EmulatedBot(folder, emulator, port, **{f"slack_{name}": SecretStr(secret)})
         running.callback(bot.stop)

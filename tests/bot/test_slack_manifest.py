@@ -1,8 +1,9 @@
-"""The Slack manifest: inside Slack's limits, fitting what is set up, and asking for no more than the bot needs."""
+"""The Slack manifest: inside Slack's limits and of its type, fitting what is set up, asking for what the bot needs."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pydantic import SecretStr
 from bot.errors import SettingsError
 from bot.settings import Settings
 from bot.slack_manifest import EVENTS, SCOPES, manifest, manifest_text
+from tests import npm
+from tests.unavailable import Unavailable, skip_or_fail
 
 Json = dict[str, Any]
 SCHEMA = json.loads(Path(__file__).with_name("slack_manifest_schema.json").read_text("utf-8"))
@@ -28,6 +31,45 @@ ONE: Json = {"slack_bot_token": SecretStr("xoxb-1")}
 SECRET: Json = {"slack_signing_secret": SecretStr("0" * 32)}
 SOCKET: Json = {"slack_app_token": SecretStr("xapp-1")}
 MANY: Json = {"slack_client_id": "1.2", "slack_client_secret": SecretStr("3")}
+
+# Slack's own type of a manifest knows every event and scope by name, which its JSON schema does not.
+SLACK_WEB_API = npm.Package(
+    "@slack/web-api",
+    "8.2.0",
+    "sha512-bIW8/8BLD/HLuHLIA2LfA7AhSokzui4swCbMJuwoRJxn/kzHVla6YEKLvN1nCFHK/DfX7g+4Wj3ess/ZSh/tWQ==",
+)
+TYPESCRIPT = npm.Package(
+    "typescript",
+    "5.9.3",
+    "sha512-jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4bXlb1RHhLpp8wtm6M5TgSw==",
+)
+# name: what spoils a manifest, and what TypeScript says then. Unknown keys at the very top it takes.
+MISTYPED: dict[str, tuple[Callable[[Json], object], str]] = {
+    "event": (
+        lambda app: app["settings"]["event_subscriptions"]["bot_events"].append("message.channel"),
+        "Did you mean '\"message.channels\"'?",
+    ),
+    "scope": (
+        lambda app: app["oauth_config"]["scopes"]["bot"].append("chat.write"),
+        "Did you mean '\"chat:write\"'?",
+    ),
+    "key": (
+        lambda app: app["features"]["app_home"].update(home_tab_enable=True),
+        "'\"home_tab_enable\"' does not exist in type 'ManifestAppHome'",
+    ),
+    "missing": (
+        lambda app: app["features"]["shortcuts"][1].pop("callback_id"),
+        "Property 'callback_id' is missing",
+    ),
+    "choice": (
+        lambda app: app["features"]["shortcuts"][0].update(type="channel"),
+        'Type \'"channel"\' is not assignable to type \'"global" | "message"\'',
+    ),
+    "string": (
+        lambda app: app["settings"].update(socket_mode_enabled="true"),
+        "Type 'string' is not assignable to type 'boolean | undefined'",
+    ),
+}
 
 # What Slack's reference says an event and a call need; any one of an event's scopes is enough for it to be sent.
 SCOPES_OF_EVENTS = {
@@ -122,6 +164,40 @@ def test_the_schema_notices_what_slack_would_refuse(spoil: Callable[[Json], obje
     app = manifest(**MODES["many"])
     spoil(app)
     assert len(problems(app)) == 1
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What TypeScript says of the manifests, good and mistyped, in lines that begin with `name.ts(`."""
+    try:
+        compiler, slack = npm.fetch(TYPESCRIPT), npm.fetch(SLACK_WEB_API)
+    except Unavailable as reason:
+        skip_or_fail(reason)
+    apps = {mode: manifest(**MODES[mode]) for mode in MODES}
+    for name, (spoil, _) in MISTYPED.items():
+        apps[name] = manifest(**MODES["many"])
+        spoil(apps[name])
+    folder = tmp_path_factory.mktemp("manifests")
+    imported = json.dumps((slack / "dist" / "types" / "request" / "manifest").as_posix())
+    for name, app in apps.items():
+        source = f"import type {{ Manifest }} from {imported};\nexport const app: Manifest = {json.dumps(app)};\n"
+        (folder / f"{name}.ts").write_text(source, "utf-8")
+    options = ("--noEmit", "--strict", "--lib", "es5", "--pretty", "false")
+    tsc = (*npm.command("node"), str(compiler / "lib" / "tsc.js"), *options, *(f"{name}.ts" for name in apps))
+    done = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr  # it worked, and found something
+    return [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+
+
+def test_every_mode_is_of_slacks_type(complaints: list[str]) -> None:
+    expected = tuple(f"{name}.ts(" for name in MISTYPED)
+    assert [complaint for complaint in complaints if not complaint.startswith(expected)] == []
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_slacks_type_refuses_what_is_mistyped(complaints: list[str], name: str) -> None:
+    about_it = [complaint for complaint in complaints if complaint.startswith(f"{name}.ts(")]
+    assert any(MISTYPED[name][1] in complaint for complaint in about_it)
 
 
 def test_every_scope_has_a_use_and_every_use_its_scope() -> None:

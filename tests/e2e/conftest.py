@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +10,14 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.e2e.chromium import find
 from tests.e2e.served import launch, running_bot, write_video
+from tests.unavailable import skip_or_fail
 
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
     path = find()
     if path is None:
-        reason = "no Chromium here: run `python -m tests.e2e.chromium`, or name one in FACE2EMOJI_CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail("no Chromium here: run `python -m tests.e2e.chromium`, or name one in FACE2EMOJI_CHROMIUM")
     return path
 
 
