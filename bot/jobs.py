@@ -34,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.answers import Kind, Outcome
 from bot.errors import Busy, DatabaseUnavailable, FileUnavailable, NotReady
+from bot.memory import give_back
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.store import WORKERS, Store, sqlite_path, unavailable
@@ -536,6 +537,7 @@ class Jobs:
                 break
             await DBOS.delete_workflows_async([job.workflow_id for job in jobs])
         await asyncio.to_thread(self._overwrite)
+        await asyncio.to_thread(give_back)  # what a burst took
 
     # The job itself
 

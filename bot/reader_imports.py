@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
+
+from bot.memory import give_back
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # what has threads should not be forked
 
@@ -15,6 +16,5 @@ with contextlib.suppress(Exception):  # a reader tries it again, and says what i
     preload()
 
 gc.collect()
-with contextlib.suppress(OSError, AttributeError):
-    ctypes.CDLL(None).malloc_trim(0)  # glibc's: gives back what loading took
+give_back()  # what loading took
 gc.freeze()  # or the first collection in each child would copy the pages that hold all these objects

@@ -7,6 +7,7 @@ returns: what an event asks for is stored by then. What cannot be stored is not 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import time
@@ -21,6 +22,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.web.async_client import AsyncWebClient
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -65,6 +68,9 @@ REQUESTS = (
 )
 # What events name users, channels and messages by.
 NAMES = ("user", "channel", "ts", "thread_ts", "inviter")
+# Events in hand at a time; they are stored one after the other all the same.
+EVENTS_AT_ONCE = 64
+PING_SECONDS = 10.0
 # The connection is looked at so often; one that is dead for longer than its library needs to mend it is opened anew.
 WATCH_SECONDS = 2.0
 DEAF_SECONDS = 30.0
@@ -73,6 +79,33 @@ CONNECT_SECONDS = 5.0
 # How often it is asked whether a workspace removed us while nobody listened.
 SWEEP_SECONDS = 24 * 3600.0
 CLOSING_SECONDS = 2.0
+
+
+class _Client(SocketModeClient):
+    """The library's, which would begin with every event of a burst at once, and hold 60 kB for each."""
+
+    def __init__(self, app_token: str, web_client: AsyncWebClient) -> None:
+        super().__init__(app_token, SOCKET_LOG, web_client, ping_interval=PING_SECONDS)
+        self._room = asyncio.Semaphore(EVENTS_AT_ONCE)
+
+    async def run_message_listeners(self, message: dict[str, Any], raw_message: str) -> None:
+        """Handle at once what people wait for; let events wait their turn, as the text they came in."""
+        if message.get("type") != "events_api":
+            await super().run_message_listeners(message, raw_message)
+            return
+        del message
+        async with self._room:
+            await super().run_message_listeners(json.loads(raw_message), raw_message)
+
+
+class _Socket(AsyncSocketModeHandler):
+    """Leads from that client to Bolt."""
+
+    def __init__(self, app: AsyncApp, app_token: str, web_client: AsyncWebClient) -> None:
+        self.app = app
+        self.app_token = app_token
+        self.client = _Client(app_token, web_client)
+        self.client.socket_mode_request_listeners.append(self.handle)  # type: ignore[arg-type] # as the library does
 
 
 class SlackChannel:
@@ -131,7 +164,7 @@ class SlackChannel:
         self._app = self._bolt(signing_secret or "")
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening = False
-        self._socket: AsyncSocketModeHandler | None = None
+        self._socket: _Socket | None = None
         self._watching: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._heard = 0.0
@@ -224,7 +257,7 @@ class SlackChannel:
         """
         while self._socket is None:
             address = await self._ask_for_address()
-            socket = AsyncSocketModeHandler(self._app, self._app_token, SOCKET_LOG, self._workspaces.client)
+            socket = _Socket(self._app, self._app_token or "", self._workspaces.client)
             socket.client.wss_uri = address
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):

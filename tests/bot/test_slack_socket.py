@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.web.async_client import AsyncWebClient
 from structlog.testing import capture_logs
 
 from bot import slack_channel
@@ -43,9 +46,8 @@ TROUBLES: list[tuple[str, Trouble]] = [
 @pytest.fixture(scope="module")
 def shared_slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
     """Instead of the patient one: it looks twenty times as often whether the connection lives."""
-    handler = partial(AsyncSocketModeHandler, ping_interval=PING)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slack_channel, "AsyncSocketModeHandler", handler)
+        patch.setattr(slack_channel, "PING_SECONDS", PING)
         patch.setattr(slack_channel, "WATCH_SECONDS", WATCH)
         patch.setattr(slack_channel, "DEAF_SECONDS", DEAF)
         patch.setattr(slack_channel, "CONNECT_SECONDS", DEAF)
@@ -102,6 +104,39 @@ def posting(slack: SlackBot) -> Iterator[list[Json]]:
     assert [slack.reacted(message) for message in messages] == [["smile"]] * len(messages)
     assert slack.server.failed == []
     wait_until(lambda: readiness(slack) == (200, ""))
+
+
+# A burst
+
+
+async def test_events_of_a_burst_wait_for_each_other_and_a_command_for_none() -> None:
+    burst = 3 * slack_channel.EVENTS_AT_ONCE
+    begun: list[str] = []
+    done = asyncio.Event()
+
+    async def take(_client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        begun.append(request.type)
+        await done.wait()
+
+    async def until(true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                await asyncio.sleep(0.01)
+
+    client = slack_channel._Client("xapp-1", AsyncWebClient())
+    client.socket_mode_request_listeners.append(take)
+    for number in range(burst):
+        await client.enqueue_message(envelope("events_api", number))
+    await client.enqueue_message(envelope("slash_commands", burst))
+    await until(lambda: "slash_commands" in begun)
+    assert begun.count("events_api") == slack_channel.EVENTS_AT_ONCE
+    done.set()
+    await until(lambda: len(begun) == burst + 1)
+    await client.close()
+
+
+def envelope(kind: str, number: int) -> str:
+    return json.dumps({"type": kind, "envelope_id": str(number), "payload": {}})
 
 
 # The connection ends
