@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,27 +112,28 @@ def posting(slack: SlackBot) -> Iterator[list[Json]]:
 async def test_events_of_a_burst_wait_for_each_other_and_a_command_for_none() -> None:
     burst = 3 * slack_channel.EVENTS_AT_ONCE
     begun: list[str] = []
-    done = asyncio.Event()
+    commanded, released, all_begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def take(_client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         begun.append(request.type)
-        await done.wait()
-
-    async def until(true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not true():
-                await asyncio.sleep(0.01)
+        if request.type == "slash_commands":
+            commanded.set()
+        if len(begun) == burst + 1:
+            all_begun.set()
+        await released.wait()
 
     client = slack_channel._Client("xapp-1", AsyncWebClient())
     client.socket_mode_request_listeners.append(take)
-    for number in range(burst):
-        await client.enqueue_message(envelope("events_api", number))
-    await client.enqueue_message(envelope("slash_commands", burst))
-    await until(lambda: "slash_commands" in begun)
-    assert begun.count("events_api") == slack_channel.EVENTS_AT_ONCE
-    done.set()
-    await until(lambda: len(begun) == burst + 1)
-    await client.close()
+    try:
+        for number in range(burst):
+            await client.enqueue_message(envelope("events_api", number))
+        await client.enqueue_message(envelope("slash_commands", burst))
+        await asyncio.wait_for(commanded.wait(), 10)
+        assert begun.count("events_api") == slack_channel.EVENTS_AT_ONCE
+        released.set()
+        await asyncio.wait_for(all_begun.wait(), 10)
+    finally:
+        await client.close()  # type: ignore[no-untyped-call] # the library's
 
 
 def envelope(kind: str, number: int) -> str:
