@@ -55,7 +55,9 @@ LARGE_SHARE = 0.25
 # 59 at 18 %, 26 at 15 %): where it shows one, no larger face can be missing.
 MAIN_SHARE = 0.2
 # Faces below this share of the largest one's size are passers-by, not looked for: beside a large face, fewer tiles do.
+# Nor are those below 32 pixels, which can hardly be read.
 PASSER_BY = 1 / 12
+BESIDE_TILE_MIN = 640
 # The full-range detector sees faces from this share of its view on.
 FAR_LEAST = 0.05
 # Who wants every face covered would rather cover a wheel than miss a face: for that, all that passes the first look at
@@ -291,7 +293,8 @@ class FaceFinder:
         found: list[_Candidate] = []
         if wanted >= 1 + 2 * PADDING:
             return found  # the view of the whole photo has shown them
-        for tile in _tiles(columns, rows, min(max(TILE_SHARE, wanted), 1.0), TILE_MIN):
+        least = BESIDE_TILE_MIN if smallest else TILE_MIN
+        for tile in _tiles(columns, rows, min(max(TILE_SHARE, wanted), 1.0), least):
             found += self._detect(self._far, _view(pixels, *tile))
         if len(_distinct([*seen, *found])) >= CROWD and wanted < TILE_SHARE:
             for tile in _tiles(columns, rows, max(CROWD_TILE_SHARE, wanted), CROWD_TILE_MIN):
