@@ -274,32 +274,32 @@ class FaceFinder:
     ) -> tuple[tuple[FoundFace, ...], list[_Candidate]]:
         """Return the faces, and all that passed the first look."""
         whole = _whole(pixels)
-        near = self._detect(self._close, whole)
-        large = self._confirm_all(pixels, near)
-        if main_only and any(_share(face.box, pixels) >= MAIN_SHARE for face in large):
-            return large, near
+        candidates = self._detect(self._close, whole)
+        found = self._add(pixels, (), candidates)
+        if main_only and any(_share(face.box, pixels) >= MAIN_SHARE for face in found):
+            return found, candidates
+
+        def look(*views: _View) -> None:
+            nonlocal found
+            hits = [hit for view in views for hit in self._detect(self._far, view)]
+            candidates.extend(hits)
+            found = self._add(pixels, found, hits)
+
+        look(whole)
         # What may be no face at all is no yardstick.
-        largest = max((_share(face.box, pixels) for face in large if face.score >= SURE_SCORE), default=0.0)
-        candidates = near + self._detect(self._far, whole)
-        candidates += self._look_closer(pixels, candidates, 0.0 if passers_by else PASSER_BY * largest)
-        new = [hit for hit in candidates if all(_shared(hit.box, face.box) < SAME_FACE for face in large)]
-        found = _left_to_right(_distinct([*large, *self._confirm_all(pixels, new)]))
+        largest = max((_share(face.box, pixels) for face in found if face.score >= SURE_SCORE), default=0.0)
+        smallest = 0.0 if passers_by else PASSER_BY * largest
+        look(*_tiles_for(pixels, smallest, TILE_SHARE, BESIDE_TILE_MIN if smallest else TILE_MIN))
+        if len(found) >= CROWD:
+            look(*_tiles_for(pixels, smallest, CROWD_TILE_SHARE, CROWD_TILE_MIN))
         return found or self._look_again(pixels), candidates
 
-    def _look_closer(self, pixels: NDArray[np.uint8], seen: Sequence[_Candidate], smallest: float) -> list[_Candidate]:
-        """Look through tiles for faces from `smallest` on, a share of the photo's long side; one may be in several."""
-        rows, columns = pixels.shape[:2]
-        wanted = smallest / FAR_LEAST
-        found: list[_Candidate] = []
-        if wanted >= 1 + 2 * PADDING:
-            return found  # the view of the whole photo has shown them
-        least = BESIDE_TILE_MIN if smallest else TILE_MIN
-        for tile in _tiles(columns, rows, min(max(TILE_SHARE, wanted), 1.0), least):
-            found += self._detect(self._far, _view(pixels, *tile))
-        if len(_distinct([*seen, *found])) >= CROWD and wanted < TILE_SHARE:
-            for tile in _tiles(columns, rows, max(CROWD_TILE_SHARE, wanted), CROWD_TILE_MIN):
-                found += self._detect(self._far, _view(pixels, *tile))
-        return found
+    def _add(
+        self, pixels: NDArray[np.uint8], found: tuple[FoundFace, ...], hits: Sequence[_Candidate]
+    ) -> tuple[FoundFace, ...]:
+        """Add the faces among what a detector hit, if they are not there yet."""
+        new = [hit for hit in hits if all(_shared(hit.box, face.box) < SAME_FACE for face in found)]
+        return _left_to_right(_distinct([*found, *self._confirm_all(pixels, new)])) if new else found
 
     def _look_again(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
         """Look for one face that fills the photo, in views that bring out what dark, noise or a cover hides."""
@@ -432,6 +432,15 @@ def _view(pixels: NDArray[np.uint8], left: int, top: int, side: int) -> _View:
     """Return the view of the square that starts at (left, top), in photo pixels."""
     reduced = _square(pixels, left, top, side, DETECTOR_SIDE)
     return _View(left, top, side, side < max(pixels.shape[:2]), reduced)
+
+
+def _tiles_for(pixels: NDArray[np.uint8], smallest: float, share: float, least: int) -> list[_View]:
+    """Return the tiles that show faces from `smallest` on, a share of the photo's long side; see `_tiles`."""
+    wanted = smallest / FAR_LEAST
+    if wanted >= 1 + 2 * PADDING:
+        return []  # the view of the whole photo has shown them
+    rows, columns = pixels.shape[:2]
+    return [_view(pixels, *tile) for tile in _tiles(columns, rows, min(max(share, wanted), 1.0), least)]
 
 
 def _tiles(width: int, height: int, share: float, least: int) -> list[tuple[int, int, int]]:
