@@ -156,14 +156,14 @@ def test_a_face_that_only_a_second_try_finds(
 ) -> None:
     head = np.ascontiguousarray(astronaut[27:209, 142:308])
     # Far out of focus: the first look takes it for nothing.
-    blurred = np.asarray(cv2.GaussianBlur(head, (0, 0), 4.6), np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(head, (0, 0), 4.7), np.uint8)
     with monkeypatch.context() as first_look_alone:
         first_look_alone.setattr(finder, "_look_again", lambda _pixels: ())
         assert finder.find(blurred) == ()
     (sharp,), (face,) = finder.find(head), finder.find(blurred)
     assert face.landmarks is not None
-    assert face.box == pytest.approx(sharp.box, abs=8)
-    assert face.anchors == pytest.approx(sharp.anchors, abs=8)
+    assert face.box == pytest.approx(sharp.box, abs=12)
+    assert face.anchors == pytest.approx(sharp.anchors, abs=12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (7, 900), (480, 640)])
