@@ -197,7 +197,7 @@ def _sqlite(url: str) -> Findings:
         text = DatabaseUnavailable.unreachable.format(place=path, reason=error.strerror)
         return [Finding("WRONG", "database", text)]
     found = [Finding("ok", "database", f"{path} {state}")]
-    if path.exists() and path.stat().st_mode & 0o077:
+    if any(file.stat().st_mode & 0o077 for file in path.parent.glob(f"{path.name}*")):
         text = f"others on this machine may open it; it knows chats and people by number. Run `chmod 600 {path}*`."
         found.append(Finding("warning", "database", text))
     if free < LITTLE_SPACE:

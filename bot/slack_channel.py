@@ -42,7 +42,7 @@ from bot.slack_people import People
 from bot.slack_phrases import slack_phrases
 from bot.slack_responses import Responses
 from bot.slack_uploads import Uploads
-from bot.slack_workspaces import Authorize, ManyWorkspaces, Workspace, Workspaces, installed_in
+from bot.slack_workspaces import Authorize, ManyWorkspaces, OneWorkspace, Workspace, Workspaces, installed_in
 from bot.store import Chat, Store
 from inference import EmojiMap
 
@@ -78,6 +78,8 @@ DEAF_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 # How often it is asked whether a workspace removed us while nobody listened.
 SWEEP_SECONDS = 24 * 3600.0
+# How often Slack is asked whether it still takes the token of the one workspace.
+PROVE_SECONDS = 30.0
 CLOSING_SECONDS = 2.0
 
 
@@ -166,9 +168,10 @@ class SlackChannel:
         self._listening = False
         self._socket: _Socket | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._heard = 0.0
         self._refused: str | None = None
+        self._disowned: str | None = None
 
     def _bolt(self, signing_secret: str) -> AsyncApp:
         app = AsyncApp(
@@ -210,7 +213,7 @@ class SlackChannel:
             PlatformRefused: Slack does not take the app token.
         """
         self._listening = True
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._background = [asyncio.create_task(self._sweep()), asyncio.create_task(self._prove())]
         if self._app_token:
             await self._open_socket()
             self._heard = time.monotonic()
@@ -230,12 +233,12 @@ class SlackChannel:
             return "Slack is not connected yet."
         if self._watching and time.monotonic() - self._heard > 3 * WATCH_SECONDS:
             return self._refused or "The connection to Slack is down; it is being opened again."
-        return None
+        return self._disowned
 
     async def close(self) -> None:
         """Take no more events and end what commands still do; jobs at work are not ended here."""
         self._listening = False
-        background = [task for task in (self._watching, self._sweeping) if task]
+        background = [*self._background, *([self._watching] if self._watching else [])]
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -298,6 +301,19 @@ class SlackChannel:
             except Exception as error:
                 log.warning("slack_sweep", kind=type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _prove(self) -> None:
+        """Notice when Slack does not take the one workspace's token any more; a connection stays open all the same."""
+        while isinstance(self._workspaces, OneWorkspace):
+            await asyncio.sleep(PROVE_SECONDS)
+            try:
+                await self._workspaces.refresh("")
+                self._disowned = None
+            except Refused as error:
+                self._disowned = PlatformRefused.slack_bot_refused.format(reason=error.reason)
+                log.error("slack_refused", help=self._disowned)
+            except Exception as error:
+                log.warning("slack_unreachable", kind=type(error).__name__)
 
     async def _watch(self) -> None:
         """Notice a dead connection. The library mends most; one that stays dead is left behind for a new one."""

@@ -69,6 +69,8 @@ MAX_DOWNLOAD = 20_000_000
 SELFIE_SIDE = 600
 POLL_SECONDS = 15
 LONGEST_PAUSE = 30.0
+# Two programs with one token take updates from each other in turns; so long after the last quarrel there is one again.
+SHARED_SECONDS = 60.0
 UNASKED = "Telegram cannot be asked for updates; it is tried again."
 # For this long a command may hold back the confirmation of its update; then it goes on by itself. While one of a chat's
 # commands does, the chat's next ones hold back nothing: a limit on one chat must not slow down the others.
@@ -141,6 +143,7 @@ class TelegramChannel:
         self._public_url = public_url
         self._listening = False
         self._trouble: str | None = None
+        self._shared_until = 0.0
         self._polling: asyncio.Task[None] | None = None
 
     # Starting and stopping
@@ -175,6 +178,8 @@ class TelegramChannel:
         """Why no updates come in, if so."""
         if not self._listening:
             return "Telegram is not connected yet."
+        if time.monotonic() < self._shared_until:
+            return PlatformRefused.conflict
         return self._trouble
 
     async def close(self) -> None:
@@ -235,6 +240,7 @@ class TelegramChannel:
             except Conflict:
                 webhook_gone = False
                 self._trouble = PlatformRefused.conflict
+                self._shared_until = time.monotonic() + SHARED_SECONDS
                 log.error("telegram_conflict", help=PlatformRefused.conflict)
                 await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
             except Exception as error:

@@ -62,7 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
                 from inference import load_reader
 
                 reader = load_reader(options.checkpoint, options.emoji_map, limits)
-            reading = reader.read_everyone(photo) if options.mask_everyone else reader.read_photo(photo)
+            if options.mask_everyone:
+                reading = reader.read_everyone(photo)
+            else:
+                reading = reader.read_photo(photo, passers_by=options.mask is not None)
             if options.annotate:
                 drawn = _unused(options.annotate / f"{path.name}.annotated.jpg", written)
                 _annotate(photo, reading, drawn)

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,10 +56,10 @@ LARGE_SHARE = 0.25
 MAIN_SHARE = 0.2
 # Faces below this share of the largest one's size are passers-by, not looked for: beside a large face, fewer tiles do.
 # Nor are those below 32 pixels, which can hardly be read.
-PASSER_BY = 1 / 12
+PASSER_BY = 1 / 8
 BESIDE_TILE_MIN = 640
-# The full-range detector sees faces from this share of its view on.
-FAR_LEAST = 0.05
+# The full-range detector is sure to see faces from this share of its view on, and sees most from half of it.
+FAR_LEAST = 0.1
 # Who wants every face covered would rather cover a wheel than miss a face: for that, all that passes the first look at
 # DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
 # face of its own unless it is beyond this many times as large.
@@ -117,6 +117,16 @@ class _View:
     side: int
     is_tile: bool
     pixels: NDArray[np.uint8]
+
+    def without(self, faces: Sequence[FoundFace]) -> _View:
+        """Return the view with these faces painted over."""
+        scale = self.pixels.shape[0] / self.side
+        pixels = self.pixels.copy()
+        for face in faces:
+            box = (face.box - np.array([self.left, self.top] * 2, np.float32)) * scale
+            left, top, right, bottom = box.round().clip(0, pixels.shape[0]).astype(int).tolist()
+            pixels[top:bottom, left:right] = 128
+        return replace(self, pixels=pixels)
 
 
 _Box = TypeVar("_Box", _Candidate, FoundFace)
@@ -281,7 +291,8 @@ class FaceFinder:
 
         def look(*views: _View) -> None:
             nonlocal found
-            hits = [hit for view in views for hit in self._detect(self._far, view)]
+            # A large face hides the small ones from a detector that sees both.
+            hits = [hit for view in views for hit in self._detect(self._far, view.without(found))]
             candidates.extend(hits)
             found = self._add(pixels, found, hits)
 
@@ -436,11 +447,9 @@ def _view(pixels: NDArray[np.uint8], left: int, top: int, side: int) -> _View:
 
 def _tiles_for(pixels: NDArray[np.uint8], smallest: float, share: float, least: int) -> list[_View]:
     """Return the tiles that show faces from `smallest` on, a share of the photo's long side; see `_tiles`."""
-    wanted = smallest / FAR_LEAST
-    if wanted >= 1 + 2 * PADDING:
-        return []  # the view of the whole photo has shown them
     rows, columns = pixels.shape[:2]
-    return [_view(pixels, *tile) for tile in _tiles(columns, rows, min(max(share, wanted), 1.0), least)]
+    wanted = min(max(share, smallest / FAR_LEAST), 1.0)
+    return [_view(pixels, *tile) for tile in _tiles(columns, rows, wanted, least)]
 
 
 def _tiles(width: int, height: int, share: float, least: int) -> list[tuple[int, int, int]]:

@@ -73,11 +73,22 @@ class FaceReader:
         """
         return self.read_photo(decode(data, self._limits), main_only=main_only, before=before)
 
-    def read_photo(self, photo: Photo, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
-        """Read every face in a decoded picture; see `read`."""
+    def read_photo(
+        self, photo: Photo, *, main_only: bool = False, passers_by: bool = False, before: Sequence[Box] = ()
+    ) -> Reading:
+        """Read every face in a decoded picture; see `read`.
+
+        Args:
+            photo: from `inference.photo.decode`.
+            main_only: as in `read`.
+            passers_by: look even for faces that are tiny beside a large one, as who wants them covered has to.
+            before: as in `read`.
+        """
         main_only = main_only and not self._emoji_map.counts_faces
         places = [np.array((box.left, box.top, box.right, box.bottom), np.float32) / photo.scale for box in before]
-        return self._reading(photo, self._finder.find(photo.pixels, main_only=main_only, before=places))
+        return self._reading(
+            photo, self._finder.find(photo.pixels, main_only=main_only, passers_by=passers_by, before=places)
+        )
 
     def read_everyone(self, photo: Photo) -> Reading:
         """Read every face in a decoded picture, and tell in `Reading.unread` where else there may be one."""
@@ -97,10 +108,7 @@ class FaceReader:
             PhotoError: as in `read`.
         """
         photo = decode(data, self._limits)
-        if everyone:
-            reading = self.read_everyone(photo)
-        else:
-            reading = self._reading(photo, self._finder.find(photo.pixels, passers_by=True))
+        reading = self.read_everyone(photo) if everyone else self.read_photo(photo, passers_by=True)
         if emoji_map:
             reading = emoji_map.apply(reading)
         return Masked(jpeg(mask(photo, reading)), reading)

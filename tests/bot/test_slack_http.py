@@ -108,7 +108,7 @@ def test_nobody_else_can_bring_events(slack: SlackBot, wrong: str) -> None:
         response = slack.http.post(EVENTS_PATH, content=body, headers=headers)
     assert response.status_code == 401
     assert slack.traces(user) == []
-    assert (logs, slack.server.calls) == ([], [])
+    assert (logs, [call for call in slack.server.calls if call.method != "auth.test"]) == ([], [])
 
 
 @pytest.mark.parametrize("body", [b"junk", b"[]", b"7", b"null", b"{", b"\xff\xfe", b"payload=7", b"[" * 100_000])

@@ -50,6 +50,7 @@ def shared_slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]
         patch.setattr(slack_channel, "PING_SECONDS", PING)
         patch.setattr(slack_channel, "WATCH_SECONDS", WATCH)
         patch.setattr(slack_channel, "DEAF_SECONDS", DEAF)
+        patch.setattr(slack_channel, "PROVE_SECONDS", DEAF)
         patch.setattr(slack_channel, "CONNECT_SECONDS", DEAF)
         # Slack delivers again until it is acknowledged.
         server = SlackServer(retries=[0.2] * 200, ack_timeout=0.5)
@@ -104,6 +105,17 @@ def posting(slack: SlackBot) -> Iterator[list[Json]]:
     assert [slack.reacted(message) for message in messages] == [["smile"]] * len(messages)
     assert slack.server.failed == []
     wait_until(lambda: readiness(slack) == (200, ""))
+
+
+# The workspace's token
+
+
+def test_a_token_that_was_revoked_is_named_until_it_works_again(slack: SlackBot) -> None:
+    slack.server.fail("auth.test", times=None, error="token_revoked")
+    named = PlatformRefused.slack_bot_refused.format(reason="token_revoked")
+    wait_until(lambda: readiness(slack) == (503, named), 5)
+    slack.server.heal()
+    wait_until(lambda: readiness(slack) == (200, ""), 5)
 
 
 # A burst

@@ -69,9 +69,9 @@ def test_for_the_main_face_the_small_ones_may_be_left_out_beside_a_large_one(
 def test_beside_a_large_face_fewer_views_show_the_small_one(
     finder: FaceFinder, head: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = np.full((1200, 2000, 3), 110, np.uint8)
-    picture[50:1150, 100:1200] = np.asarray(cv2.resize(head, (1100, 1100)), np.uint8)
-    picture[600:700, 1700:1800] = resized(head, 100)
+    picture = np.full((1200, 1400, 3), 110, np.uint8)
+    picture[50:1150, 50:1150] = np.asarray(cv2.resize(head, (1100, 1100)), np.uint8)
+    picture[600:720, 1200:1320] = resized(head, 120)
     looks: list[_View] = []
     detect = finder._detect
 
