@@ -280,6 +280,13 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage:" in capsys.readouterr().err
 
 
+def test_a_passer_by_is_covered_too(passer_by: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(passer_by)
+    assert main([str(photo), "--mask", str(tmp_path / "covered")]) == 0
+    assert "2 faces covered" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("option", "name"), [("--annotate", "annotated"), ("--mask", "masked")])
 def test_a_folder_that_cannot_be_made_or_written_is_named(
     option: str, name: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
