@@ -38,7 +38,7 @@ PADDING = 0.2
 # Tiles of 30 % of the long side find faces down to 1.5 % of it; in tiles below 480 px they are too small to read.
 TILE_SHARE = 0.3
 TILE_MIN = 480
-# A large face hides the small ones from a detector that sees both: where several faces are, smaller tiles follow.
+# Where several faces are, there are often smaller ones: smaller tiles follow.
 CROWD = 3
 CROWD_TILE_SHARE = 0.15
 CROWD_TILE_MIN = 240

@@ -59,7 +59,7 @@ class FaceReader:
         return self._emoji_map
 
     def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
-        """Read every face in an encoded picture.
+        """Read every face in an encoded picture, but passers-by's: see `inference.faces.PASSER_BY`.
 
         Args:
             data: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC bytes.
