@@ -33,6 +33,9 @@ from tests.bot.unruly_reader import UnrulyReader
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
+# Letters that no random identifier has, so that finding one in the tables means that it is this one.
+SENDER, OTHER_SENDER = "member-you", "member-two"
+
 
 class Platform:
     """A channel whose calls the test decides on."""
@@ -173,7 +176,7 @@ def job(**changes: Any) -> SelfieJob:
         event=uuid4().hex,
         chat="-100777",
         message="5",
-        sender="4242",
+        sender=SENDER,
         posted=time.time(),
         photos=(PhotoRef("photo", ("small",)),),
     )
@@ -394,7 +397,7 @@ async def test_tables_hold_references_and_nothing_of_the_face(begin: Begin, plat
     await wait_for(lambda: "SUCCESS" in world.dump())
     dump = world.dump()
     assert "-100777" in dump
-    assert "4242" in dump
+    assert SENDER in dump
     assert not any(word in dump for word in ("happy", "neutral", "faces", "confidence"))
 
 
@@ -405,16 +408,16 @@ async def test_nothing_remains_after_the_retention(begin: Begin, platform: Platf
     await platform.until(2)
     await wait_for(lambda: world.ended("answered") == 2)
     await world.jobs.purge()
-    assert "4242" in world.dump()  # not yet
+    assert SENDER in world.dump()  # not yet
     world = await begin(retention=1)
     platform.hold.clear()
-    await world.jobs.submit(job(sender="5353"))
+    await world.jobs.submit(job(sender=OTHER_SENDER))
     await asyncio.sleep(2.2)
     await world.jobs.purge()
     dump = world.dump()
-    assert "4242" not in dump
-    assert "5353" in dump  # it is still at work
-    assert not is_written(tmp_path, b"4242")
+    assert SENDER not in dump
+    assert OTHER_SENDER in dump  # it is still at work
+    assert not is_written(tmp_path, SENDER.encode())
 
 
 class Elsewhere(Platform):
@@ -445,11 +448,11 @@ async def test_what_nobody_serves_any_more_is_erased_in_the_end(begin: Begin, pl
     await wait_for(lambda: bool(platform.calls))
     world = await begin(platform=Elsewhere())
     await world.jobs.purge()
-    assert "4242" in world.dump()  # not yet
+    assert SENDER in world.dump()  # not yet
     world = await begin(platform=Elsewhere(), retention=1, max_age=1)
     await asyncio.sleep(2.2)
     await world.jobs.purge()
-    assert "4242" not in world.dump()
+    assert SENDER not in world.dump()
 
 
 async def test_a_try_that_may_have_got_through_is_known_as_such(begin: Begin, platform: Platform) -> None:
@@ -517,20 +520,20 @@ async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, mon
 
 async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Platform, tmp_path: Path) -> None:
     world = await begin()
-    await world.jobs.submit(job(sender="5353"))
+    await world.jobs.submit(job(sender=OTHER_SENDER))
     await world.jobs.submit(job(chat="-200"))
     await platform.until(2)
     platform.hold.clear()
     await world.jobs.submit(job())
-    forgetting = asyncio.create_task(world.jobs.forget(lambda sender, _chat: sender == "4242", "test"))
+    forgetting = asyncio.create_task(world.jobs.forget(lambda sender, _chat: sender == SENDER, "test"))
     await asyncio.sleep(0.3)
     assert not forgetting.done()
     platform.hold.set()
     await forgetting
     dump = world.dump()
-    assert "4242" not in dump
-    assert "5353" in dump
-    assert not is_written(tmp_path, b"4242")
+    assert SENDER not in dump
+    assert OTHER_SENDER in dump
+    assert not is_written(tmp_path, SENDER.encode())
 
 
 async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:
