@@ -1,30 +1,39 @@
-# The bot with its web page, on PyTorch's CPU build:
+# The bot with its web page, on PyTorch's CPU build (`make image` builds it, and lists what is in it):
 #   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
 # With the chat platforms that .env sets up, keeping their jobs and settings in a volume:
 #   docker run -p 8000:8000 -v face2emoji:/data --env-file .env face2emoji
-FROM python:3.12-slim-bookworm
 
-# What OpenCV links to.
+# Debian's own Python, so that Debian's security updates reach it; it has no pip. By the certificates the platforms are known.
+FROM debian:bookworm-slim AS python
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && apt-get install -y --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
-
 WORKDIR /face2emoji
 
+# What installs stays behind here.
+FROM python AS packages
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 # Before our own code, so that a change there does not install everything again.
 COPY pyproject.toml constraints.txt hashes.txt hashes-cpu.txt supply.py ./
-# mediapipe asks for the last ones, and uses them for nothing that we do: half a gigabyte.
-RUN PIP_NO_CACHE_DIR=1 python -m supply install --extra-index-url=https://download.pytorch.org/whl/cpu \
-    && pip uninstall --yes jax jaxlib ml-dtypes scipy sentencepiece sounddevice
+ARG CPU_INDEX=https://download.pytorch.org/whl/cpu
+# PyTorch compiles with the packages taken out again, with its headers and its tools; reading needs none of them.
+RUN python3 -m venv .venv \
+    && PIP_NO_CACHE_DIR=1 .venv/bin/python -m supply install --extra-index-url="$CPU_INDEX" \
+    && .venv/bin/python -m pip uninstall --yes sympy networkx mpmath pip \
+    && cd .venv/lib/python3.11/site-packages/torch \
+    && rm -r include test \
+    && find bin -type f ! -name torch_shm_manager -delete
 
+FROM python
+COPY --from=packages /face2emoji/.venv .venv
+ENV PATH=/face2emoji/.venv/bin:$PATH
 RUN useradd --create-home face2emoji && install --directory --owner face2emoji /data
 USER face2emoji
-# Shows at once that every library is there.
-RUN python -c 'import cv2, mediapipe, torch'
-
-COPY LICENSE emoji_map.yaml ./
+COPY LICENSE emoji_map.yaml supply.py ./
 COPY inference inference
 COPY bot bot
+# Shows at once that every library is there, and the weights.
+RUN python -c 'from inference import load_reader; load_reader()'
 
 # Every interface of the container; what the outside reaches, `docker run -p` decides.
 ENV FACE2EMOJI_HOST=0.0.0.0

@@ -3,13 +3,14 @@
 # Everything lives in .venv, at the exact versions of constraints.txt, each file checked by hashes.txt. Paths stay relative, so a folder with spaces works.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install develop test check format train lock audit sbom clean
+.PHONY: help run install develop test check format train lock audit sbom image clean
 
 VENV_PYTHON := .venv/bin/python
 # PyTorch's own index of CPU builds: a small download, without CUDA.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # Where `make train` finds fer2013.csv.gz and fer2013new.csv.
 DATA ?= data
+DOCKER ?= docker
 PACKAGES := pyproject.toml constraints.txt hashes.txt hashes-cpu.txt
 PIP_FLAGS := $(if $(filter 1,$(CPU)),--extra-index-url=$(CPU_INDEX))
 
@@ -48,7 +49,8 @@ format: .venv/.all ## Format the code and mend what ruff can mend
 train: .venv/.all ## Train the network from the files in DATA=folder, start to finish
 	PYTHON=$(VENV_PYTHON) bash training/runs/full.sh "$(DATA)" $(ARGS)
 
-lock: .venv/.all ## Write hashes.txt anew, after a change of constraints.txt
+lock: ## Write hashes.txt anew, after a change of constraints.txt
+	@test -x .venv/bin/uv || { echo "Before the change: make develop. It installs uv, which looks up the hashes." >&2; exit 1; }
 	$(VENV_PYTHON) -m supply lock
 
 audit: .venv/.all ## Look for known weaknesses of the packages
@@ -56,6 +58,10 @@ audit: .venv/.all ## Look for known weaknesses of the packages
 
 sbom: .venv/.all ## Write sbom.json, the software bill of materials of .venv
 	$(VENV_PYTHON) -m supply sbom sbom.json
+
+image: ## Build the image, and list what is in it (DOCKER=podman works, too)
+	$(DOCKER) build --tag face2emoji .
+	$(DOCKER) run --rm face2emoji python -m supply contents --system
 
 clean: ## Remove .venv and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -81,21 +87,13 @@ test -n "$$found" || { \
 	exit 1; }
 endef
 
-# System libraries that wheels link to, asked for before anything big is downloaded: OpenCV's, and for the tests the browser
-# driver's.
+# The browser driver of the tests links to it; asked for before anything big is downloaded.
 define check_libraries
 import ctypes, sys
-packages = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
-if "dev" in sys.argv:
-    packages["libatomic.so.1"] = "libatomic1"
-missing = []
-for library, package in packages.items() if sys.platform == "linux" else ():
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        missing.append(package)
-if missing:
-    sys.exit(f"System libraries are missing (Debian, Ubuntu: sudo apt install {' '.join(missing)}).")
+try:
+    "dev" in sys.argv and sys.platform == "linux" and ctypes.CDLL("libatomic.so.1")
+except OSError:
+    sys.exit("A system library is missing (Debian, Ubuntu: sudo apt install libatomic1).")
 endef
 export check_libraries
 

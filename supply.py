@@ -4,6 +4,7 @@
     python -m supply lock
     python -m supply audit
     python -m supply sbom FILE
+    python -m supply contents [--system]
 
 `constraints.txt` has every package's version, `hashes.txt` the SHA-256 of each file that the public index has of it,
 `hashes-cpu.txt` those of PyTorch's CPU build. `install` runs before anything is installed, so this file needs nothing
@@ -20,11 +21,13 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 LOCKS = ("hashes.txt", "hashes-cpu.txt")
 CONSTRAINTS = "constraints.txt"
+SMALL = 4
 
 
 class SupplyError(Exception):
@@ -44,6 +47,12 @@ def requirements(project: Path, groups: Iterable[str]) -> list[str]:
     return [*table["dependencies"], *(name for group in groups for name in known[group])]
 
 
+def installed_alone(project: Path) -> set[str]:
+    """Return the packages that pyproject.toml wants without what they ask for."""
+    tools = tomllib.loads(project.read_text("utf-8")).get("tool", {})
+    return set(tools.get("supply", {}).get("alone", []))
+
+
 def read_lock(text: str) -> dict[str, list[str]]:
     """Return pip's options ``--hash=sha256:...`` of each ``name==version``."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
@@ -51,23 +60,23 @@ def read_lock(text: str) -> dict[str, list[str]]:
     return {entry[0]: entry[1:] for entry in entries if entry}
 
 
-def lock(report: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -> list[str]:
+def lock(chosen: Sequence[Mapping[str, Any]], known: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the requirements that pip chose, each with the hashes that its file may have.
 
     Args:
-        report: pip's installation report.
+        chosen: what pip would install, from its installation report.
         known: from `read_lock`.
 
     Raises:
         SupplyError: a package is in no list.
     """
-    chosen = [f"{normal(item['metadata']['name'])}=={item['metadata']['version']}" for item in report["install"]]
-    if unknown := [pin for pin in chosen if pin not in known]:
+    pins = [f"{normal(item['metadata']['name'])}=={item['metadata']['version']}" for item in chosen]
+    if unknown := [pin for pin in pins if pin not in known]:
         text = (
             "{pins}: no hash of it is in {locks}, so it is not installed. After a change of {constraints}, `make lock`."
         )
         raise SupplyError(text.format(pins=", ".join(unknown), locks=" or ".join(LOCKS), constraints=CONSTRAINTS))
-    return [" ".join([pin, *known[pin]]) for pin in chosen]
+    return [" ".join([pin, *known[pin]]) for pin in pins]
 
 
 def normal(name: str) -> str:
@@ -88,16 +97,29 @@ def install(groups: Sequence[str], options: Sequence[str]) -> None:
     Raises:
         SupplyError: pip failed, and has said why; or see `lock`.
     """
+    project = Path("pyproject.toml")
     known = {pin: hashes for name in LOCKS for pin, hashes in read_lock(Path(name).read_text("utf-8")).items()}
-    with tempfile.TemporaryDirectory() as folder:
-        wanted, report, locked = (Path(folder) / name for name in ("wanted.txt", "report.json", "locked.txt"))
-        wanted.write_text("\n".join(requirements(Path("pyproject.toml"), groups)), "utf-8")
-        print("Looking which packages are missing; that takes up to a minute.", flush=True)
-        choose = ("--dry-run", "--quiet", "--report", str(report), "--constraint", CONSTRAINTS)
-        _pip("--requirement", str(wanted), *choose, *options)
-        if lines := lock(json.loads(report.read_text("utf-8")), known):
+    wanted, alone = requirements(project, groups), installed_alone(project)
+    print("Looking which packages are missing; that takes up to a minute.", flush=True)
+    missing = _missing([name for name in wanted if name not in alone], options)
+    missing += _missing([name for name in wanted if name in alone], ["--no-deps", *options])
+    if lines := lock(missing, known):
+        with tempfile.TemporaryDirectory() as folder:
+            locked = Path(folder) / "locked.txt"
             locked.write_text("\n".join(lines), "utf-8")
             _pip("--requirement", str(locked), "--require-hashes", "--no-deps", *options)
+
+
+def _missing(wanted: Sequence[str], options: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return what pip would install for these packages, from its installation report."""
+    if not wanted:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        choose = ("--dry-run", "--quiet", "--report", str(report), "--constraint", CONSTRAINTS)
+        _pip(*wanted, *choose, *options)
+        chosen: list[Mapping[str, Any]] = json.loads(report.read_text("utf-8"))["install"]
+        return chosen
 
 
 def _pip(*arguments: str) -> None:
@@ -174,6 +196,42 @@ def write_sbom(path: Path) -> None:
         raise SupplyError("The bill of materials could not be written; cyclonedx-py says why above.")
 
 
+def contents(system: bool) -> list[str]:
+    """Return what is installed beside this Python, largest first.
+
+    A Markdown table: name, version, megabytes on the disk, and who asks for it. What is smaller than SMALL megabytes is
+    summed up in one line.
+
+    Args:
+        system: list the packages of Debian as well.
+    """
+    wanted_by: dict[str, set[str]] = {}
+    for one in distributions():
+        for need in one.requires or []:
+            if "extra ==" not in need:
+                wanted_by.setdefault(normal(re.split(r"[^\w.-]", need, maxsplit=1)[0]), set()).add(one.name)
+    rows = []
+    for one in distributions():
+        files = {Path(str(one.locate_file(file))).resolve() for file in one.files or []}
+        size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+        rows.append((size, one.name, one.version, ", ".join(sorted(wanted_by.get(normal(one.name), {"Face2Emoji"})))))
+    if system:
+        query = ["dpkg-query", "--show", "--showformat", "${Installed-Size} ${Package} ${Version}\n"]
+        for line in subprocess.run(query, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+            kibibytes, name, version = line.split()
+            rows.append((int(kibibytes) * 1024 / 1e6, name, version, "Debian"))
+    rows.sort(reverse=True)
+    large = [row for row in rows if row[0] >= SMALL]
+    rest = sum(size for size, *_ in rows) - sum(size for size, *_ in large)
+    return [
+        "| package | version | MB | asked for by |",
+        "|---|---|---|---|",
+        *(f"| {name} | {version} | {size:.0f} | {by} |" for size, name, version, by in large),
+        f"| {len(rows) - len(large)} smaller ones | | {rest:.0f} | |",
+        f"| **all {len(rows)}** | | **{sum(size for size, *_ in rows):.0f}** | |",
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m supply", description="Where the packages come from.")
@@ -183,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("lock", help="write hashes.txt anew, for the versions in constraints.txt")
     commands.add_parser("audit", help="look for known weaknesses of the packages")
     commands.add_parser("sbom", help="write what is installed as CycloneDX").add_argument("file", type=Path)
+    of_contents = commands.add_parser("contents", help="list what is installed, with its size and who asks for it")
+    of_contents.add_argument("--system", action="store_true", help="Debian's packages, too")
     options, of_pip = parser.parse_known_args(arguments)
     if of_pip and options.command != "install":
         parser.error(f"unknown: {' '.join(of_pip)}")
@@ -193,6 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_lock()
         elif options.command == "audit":
             return audit()
+        elif options.command == "contents":
+            print(*contents(options.system), sep="\n")
         else:
             write_sbom(options.file)
     except SupplyError as error:

@@ -153,8 +153,7 @@ async def _model(load: Callable[[], Reader]) -> Findings:
     except Face2EmojiError as error:
         return [Finding("WRONG", MODEL, error.message)]
     except (ImportError, OSError) as error:
-        text = f"{error}. Run `make install`; on Debian and Ubuntu also `sudo apt install libgl1 libglib2.0-0`."
-        return [Finding("WRONG", MODEL, text)]
+        return [Finding("WRONG", MODEL, f"{error}. A package is missing or damaged: run `make clean install`.")]
 
 
 def _drawing() -> bytes:

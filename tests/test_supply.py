@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from supply import CONSTRAINTS, LOCKS, SupplyError, lock, main, normal, read_lock, requirements, verdict
+from supply import (
+    CONSTRAINTS,
+    LOCKS,
+    SupplyError,
+    installed_alone,
+    lock,
+    main,
+    normal,
+    read_lock,
+    requirements,
+    verdict,
+)
 
 ROOT = Path(__file__).parent.parent
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -29,13 +40,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-def write_wheel(folder: Path, name: str, version: str, word: str) -> str:
-    """Write a wheel that only has this word in it; return its SHA-256."""
+def write_wheel(folder: Path, name: str, version: str, word: str, needs: str = "") -> str:
+    """Write a wheel that only has this word in it and may ask for another; return its SHA-256."""
     about = f"{name}-{version}.dist-info"
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(f"{name}.py", f"WORD = {word!r}\n")
-        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        asked = f"Requires-Dist: {needs}\n" if needs else ""
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{asked}")
         wheel.writestr(
             f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -95,6 +107,21 @@ def test_a_package_without_a_hash_is_not_installed(python: Path, tmp_path: Path)
     assert word_of(python) == before
 
 
+def test_a_package_can_be_installed_without_what_it_asks_for(python: Path, tmp_path: Path) -> None:
+    write_project(tmp_path, "4.0", write_wheel(tmp_path, "parcel", "4.0", "light", needs="ballast"))
+    assert "ballast" in install(python, tmp_path).stderr  # there is none
+    with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as project:
+        project.write('[tool.supply]\nalone = ["parcel"]\n')
+    assert install(python, tmp_path).returncode == 0
+    assert word_of(python) == "light"
+    (tmp_path / "parcel-4.0-py3-none-any.whl").unlink()
+    assert install(python, tmp_path).returncode == 0  # nothing is missing
+
+
+def test_what_is_installed_alone_is_wanted() -> None:
+    assert installed_alone(ROOT / "pyproject.toml") <= set(requirements(ROOT / "pyproject.toml", []))
+
+
 def test_a_group_that_is_none_is_named(python: Path, tmp_path: Path) -> None:
     write_project(tmp_path, "1.0", "0" * 64)
     assert "has no group coffee" in install(python, tmp_path, "coffee").stderr
@@ -104,10 +131,10 @@ def test_pytorchs_builds_have_hashes_of_their_own() -> None:
     known = {pin: hashes for name in LOCKS for pin, hashes in read_lock((ROOT / name).read_text("utf-8")).items()}
     lines = {}
     for build in ("2.13.0", "2.13.0+cpu"):
-        [lines[build]] = lock({"install": [{"metadata": {"name": "Torch", "version": build}}]}, known)
+        [lines[build]] = lock([{"metadata": {"name": "Torch", "version": build}}], known)
     assert not set(HASH.findall(lines["2.13.0"])) & set(HASH.findall(lines["2.13.0+cpu"]))
     with pytest.raises(SupplyError, match=r"torch==2\.13\.0\+cu126"):
-        lock({"install": [{"metadata": {"name": "torch", "version": "2.13.0+cu126"}}]}, known)
+        lock([{"metadata": {"name": "torch", "version": "2.13.0+cu126"}}], known)
 
 
 def test_every_version_has_its_hashes() -> None:
@@ -168,6 +195,25 @@ def test_the_bill_of_materials_is_valid_and_lists_what_is_installed(
     listed = {(normal(part["name"]), part["version"]) for part in bill["components"]}
     assert listed == {(normal(part.metadata["Name"]), part.version) for part in distributions()}
     assert bill["metadata"]["component"]["name"] == "face2emoji"
+
+
+def test_everything_that_is_installed_is_listed_with_its_size_and_who_asks_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["contents"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines[2:]]
+    *large, smaller, total = rows
+    sizes = {name: int(size) for name, _version, size, _by in large}
+    assert sizes["torch"] > 300
+    assert sizes["torch"] == max(sizes.values())
+    asked_for_by = {name: by for name, _version, _size, by in large}
+    assert asked_for_by["torch"] == "Face2Emoji"
+    assert "torch" in asked_for_by["sympy"]
+    everything = len(list(distributions()))
+    assert smaller[0] == f"{everything - len(large)} smaller ones"
+    assert total[0] == f"all {everything}"
+    assert abs(int(total[2]) - sum(sizes.values()) - int(smaller[2])) <= len(large)
 
 
 def test_what_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

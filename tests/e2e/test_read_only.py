@@ -32,7 +32,7 @@ for place in /mnt/app /mnt/home "$HOME" /var/tmp; do
     if touch "$place/x" 2>/dev/null; then echo "$place is not read-only"; exit 9; fi
 done
 cd /mnt/app/docs  # where no .env is
-export PYTHONPATH=/mnt/app HOME=/mnt/home MPLCONFIGDIR=/tmp/matplotlib
+export PYTHONPATH=/mnt/app HOME=/mnt/home
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$2" -m bot
 """
 
