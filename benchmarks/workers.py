@@ -43,6 +43,7 @@ import sqlalchemy as sa
 from benchmarks.chats import PATIENCE, machine, selfies
 from benchmarks.processes import family, processor_seconds
 from bot.jobs import AT_ONCE, JOB_VERSION, Jobs, PhotoRef, PostReader, Result, SelfieJob
+from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.store import Store, open_database
@@ -201,6 +202,7 @@ class Sink:
 
 def wait_on_jobs(database: str, seconds: float, readers: int, answered: Any, ready: Event) -> None:
     """Be a worker, until SIGTERM; built as `bot.__main__` builds one, but for reader and platform."""
+    configure_logs("json", "error")
     asyncio.run(_wait_on_jobs(database, seconds, readers, answered, ready))
 
 
