@@ -201,7 +201,7 @@ class Sink:
 
 
 def wait_on_jobs(database: str, seconds: float, readers: int, answered: Any, ready: Event) -> None:
-    """Be a worker, until SIGTERM; built as `bot.__main__` builds one, but for reader and platform."""
+    """Be a worker, until SIGTERM; built as `bot.app` builds one, but for reader and platform."""
     configure_logs("json", "error")
     asyncio.run(_wait_on_jobs(database, seconds, readers, answered, ready))
 

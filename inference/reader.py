@@ -24,7 +24,8 @@ from inference.photo import Photo, decode
 from inference.reading import EXPRESSIONS, Box, FaceReading, Masked, PhotoLimits, Reading, UnreadFace
 from inference.witnesses import weigh
 
-with without("matplotlib", "matplotlib.pyplot"):  # MediaPipe's drawing tools ask for it: 24 MB, and a second to start
+# Of MediaPipe's own tools for drawing and for its tasks nothing is used: 26 MB, and a second to start.
+with without("matplotlib", "matplotlib.pyplot", "mediapipe.tasks", "mediapipe.tasks.python"):
     from inference.faces import FaceFinder, FoundFace
 
 

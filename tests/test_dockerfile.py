@@ -28,7 +28,7 @@ class Missing(importlib.abc.MetaPathFinder):
 
 
 sys.meta_path.insert(0, Missing())
-import bot.__main__, bot.doctor, bot.slack_channel, bot.telegram_channel
+import bot.__main__, bot.app, bot.doctor, bot.slack_channel, bot.telegram_channel
 from inference import load_reader
 
 data = open(sys.argv[1], "rb").read()

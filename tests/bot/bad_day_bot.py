@@ -23,7 +23,7 @@ import threading
 
 from pydantic import SecretStr
 
-from bot.__main__ import Bot, listen, say
+from bot.app import Bot, listen, say
 from bot.logs import configure_logs
 from bot.settings import Settings
 from tests.bot.running_bot import WrittenReader

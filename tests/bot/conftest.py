@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.__main__ import Bot, listen
+from bot.app import Bot, listen
 from bot.settings import Settings
 from inference import Face2EmojiError
 from tests.bot.databases import new_database, postgresql, postgresql_server

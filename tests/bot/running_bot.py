@@ -18,7 +18,7 @@ from typing import Any, Self
 import httpx
 from pydantic import SecretStr
 
-from bot.__main__ import Bot, listen
+from bot.app import Bot, listen
 from bot.photo_service import Reader
 from bot.settings import Settings
 from inference import (

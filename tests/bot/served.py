@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from bot.__main__ import Bot
+from bot.app import Bot
 from inference import Box, EmojiMap, Masked, Reading
 
 READING = Reading(width=4, height=3, faces=(), emoji=None)

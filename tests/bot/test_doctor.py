@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from bot import doctor
-from bot.__main__ import reader_loader
+from bot.app import reader_loader
 from bot.doctor import report
 from bot.errors import AddressUnavailable, PlatformRefused
 from bot.photo_service import Reader

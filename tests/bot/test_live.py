@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-import bot.__main__
+import bot.app
 import bot.live
 from inference import Box, FaceReading, Reading, UnreadableImage, load_emoji_map
 from tests.bot.served import READING, ObedientReader, Serve, Served, wait_until
@@ -123,7 +123,7 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
 
 
 def test_a_live_connection_outlives_what_a_body_may_take(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.__main__, "BODY_SECONDS_MORE", 0)
+    monkeypatch.setattr(bot.app, "BODY_SECONDS_MORE", 0)
     served = serve(request_timeout=1)
     with live(served) as socket:
         for _ in range(4):

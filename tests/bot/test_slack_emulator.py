@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from bot.__main__ import reader_loader
+from bot.app import reader_loader
 from bot.phrases import ENGLISH as WORDS
 from bot.settings import Settings
 from bot.slack_phrases import ENGLISH

@@ -27,7 +27,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from bot import slack_workspaces
-from bot.__main__ import listen
+from bot.app import listen
 from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
 from bot.slack_manifest import CALLBACK_PATH, INSTALL_PATH

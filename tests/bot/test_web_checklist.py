@@ -185,7 +185,7 @@ def test_the_page_is_for_this_machine_unless_told_otherwise() -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(connections, "WRITE_SECONDS", 0.5)
-    monkeypatch.setattr("bot.__main__.BODY_SECONDS_MORE", 0.2)
+    monkeypatch.setattr("bot.app.BODY_SECONDS_MORE", 0.2)
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", GET, GET + b"X-Slow: "])
