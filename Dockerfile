@@ -29,7 +29,7 @@ COPY --from=packages /face2emoji/.venv .venv
 ENV PATH=/face2emoji/.venv/bin:$PATH
 RUN useradd --create-home face2emoji && install --directory --owner face2emoji /data
 USER face2emoji
-COPY LICENSE emoji_map.yaml supply.py ./
+COPY LICENSE emoji_map.yaml pyproject.toml supply.py ./
 COPY inference inference
 COPY bot bot
 # Shows at once that every library is there, and the weights.

@@ -205,16 +205,21 @@ def contents(system: bool) -> list[str]:
     Args:
         system: list the packages of Debian as well.
     """
-    wanted_by: dict[str, set[str]] = {}
+    asked: dict[str, set[str]] = {}
+    asked_as_extra: dict[str, set[str]] = {}
     for one in distributions():
         for need in one.requires or []:
-            if "extra ==" not in need:
-                wanted_by.setdefault(normal(re.split(r"[^\w.-]", need, maxsplit=1)[0]), set()).add(one.name)
+            name = normal(re.split(r"[^\w.-]", need, maxsplit=1)[0])
+            (asked_as_extra if "extra ==" in need else asked).setdefault(name, set()).add(one.name)
+    project = Path("pyproject.toml")
+    for name in requirements(project, tomllib.loads(project.read_text("utf-8"))["project"]["optional-dependencies"]):
+        asked.setdefault(normal(name), set()).add("Face2Emoji")
     rows = []
     for one in distributions():
         files = {Path(str(one.locate_file(file))).resolve() for file in one.files or []}
         size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
-        rows.append((size, one.name, one.version, ", ".join(sorted(wanted_by.get(normal(one.name), {"Face2Emoji"})))))
+        by = asked.get(normal(one.name)) or asked_as_extra.get(normal(one.name), set())
+        rows.append((size, one.name, one.version, ", ".join(sorted(by))))
     if system:
         query = ["dpkg-query", "--show", "--showformat", "${Installed-Size} ${Package} ${Version}\n"]
         for line in subprocess.run(query, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
