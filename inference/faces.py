@@ -485,8 +485,8 @@ def _square(pixels: NDArray[np.uint8], left: int, top: int, side: int, size: int
 def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Return the picture halved as often as it goes, each pixel the mean of four, then resized bilinearly.
 
-    So no pixel is passed over, at a fifth of the time that averaging by a broken factor takes. An odd last row or column
-    is dropped, which moves nothing by more than a pixel of the result.
+    So no pixel is passed over, in a fifth of the time that averaging by a broken factor takes. An odd last row or
+    column is dropped, which moves nothing by more than a pixel of the result.
     """
     columns, rows = pixels.shape[1] // 2, pixels.shape[0] // 2
     while columns >= width and rows >= height:
