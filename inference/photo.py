@@ -202,6 +202,8 @@ def _reduced_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """
     width, height = image.size
     factor = max(1, max(width, height) // WORKING_SIDE)
+    if factor == 1 and image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray(image)  # like most JPEGs: nothing to convert or to average
     white = _white_level(image, factor) if image.mode in ("I", "F") else 255.0
     side = factor * max(1, _TILE_SIDE // factor)
     pixels = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)

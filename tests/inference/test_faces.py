@@ -194,6 +194,18 @@ def test_a_square_view_keeps_places() -> None:
     assert (outside == 128).all()
 
 
+@pytest.mark.parametrize("side", [150, 256, 511, 1023])
+def test_a_view_averages_where_it_shrinks_and_stretches_nothing(side: int) -> None:
+    photo = np.zeros((side, side, 3), np.uint8)
+    photo[:, ::2, 0] = 255
+    photo[..., 1] = np.linspace(0, 255, side)
+    photo[..., 2] = np.linspace(0, 255, side)[:, None]
+    view = _square(photo, 0, 0, side, 75).astype(int)
+    assert np.abs(view[..., 0] - 127.5).max() <= 1
+    assert np.abs(view[..., 1] - np.linspace(0, 255, 75)).max() <= 5
+    assert np.abs(view[..., 2] - np.linspace(0, 255, 75)[:, None]).max() <= 5
+
+
 def test_shared_is_the_share_of_the_smaller_box() -> None:
     large, inside, apart = (np.array(box, np.float32) for box in ((0, 0, 10, 10), (2, 2, 4, 4), (20, 0, 30, 10)))
     assert _shared(large, inside) == 1
