@@ -43,7 +43,7 @@ from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
 from bot.slack_oauth import keys_for
 from bot.slack_workspaces import OneWorkspace
-from bot.store import unavailable
+from bot.store import POSTGRESQL, unavailable
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError, Face2EmojiError, load_emoji_map
 
@@ -233,7 +233,8 @@ def _engine(url: str) -> sa.Engine:
     """Connect to a database as it is, without making anything."""
     place = sa.make_url(url)
     if place.get_backend_name() != "sqlite":
-        return sa.create_engine(place, poolclass=sa.NullPool, connect_args={"connect_timeout": CALL_SECONDS})
+        patience = {"connect_timeout": CALL_SECONDS}
+        return sa.create_engine(place, poolclass=sa.NullPool, connect_args=POSTGRESQL | patience)
     existing = Path(str(place.database)).absolute().as_uri() + "?mode=rw"
     return sa.create_engine(
         "sqlite://", poolclass=sa.NullPool, creator=lambda: sqlite3.connect(existing, timeout=CALL_SECONDS, uri=True)

@@ -61,8 +61,15 @@ WORKERS = sa.Table(
 )
 """The processes that share the jobs of a PostgreSQL, and when each last showed that it lives; kept by `bot.jobs`."""
 
-# When the way to PostgreSQL is taken for gone, by libpq's own names: seconds, and at the end milliseconds.
-_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 5, "tcp_user_timeout": 10_000}
+POSTGRESQL = {
+    # When the way there is taken for gone: seconds, and at the end milliseconds.
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 10_000,
+    "client_encoding": "utf8",  # from a database of encoding SQL_ASCII text would come as bytes
+}
+"""How to connect, by libpq's own names."""
 
 _SETTING_UP = 5104310  # any number that is ours
 
@@ -83,7 +90,7 @@ def open_database(url: str) -> sa.Engine:
             engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
             sa.event.listen(engine, "connect", _prepare_sqlite)
         else:
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=_PATIENCE)
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=POSTGRESQL)
             sa.event.listen(engine, "connect", _prepare_postgresql)
         with engine.begin() as connection:
             # Processes that start at once must not all find the tables missing.

@@ -56,12 +56,12 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
     return partial(create_database, request.getfixturevalue("postgresql"))
 
 
-def create_database(server: str) -> str:
-    """Make an empty database on a PostgreSQL server; return its address."""
+def create_database(server: str, options: str = "") -> str:
+    """Make an empty database on a PostgreSQL server, with these options of CREATE DATABASE; return its address."""
     first = sa.make_url(server).set(drivername="postgresql+psycopg")
     name = f"test_{uuid4().hex}"
     engine = sa.create_engine(first, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} {options}"))
     engine.dispose()
     return first.set(database=name).render_as_string(hide_password=False)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from bot.errors import DatabaseUnavailable
 from bot.sqlite_turns import Connection, Turns
 from bot.store import Chat, Feedback, Store, open_database
-from tests.bot.databases import NewDatabase
+from tests.bot.databases import NewDatabase, create_database
 
 
 @pytest.fixture
@@ -35,6 +35,13 @@ async def test_settings_stay_and_belong_to_their_chat(engine: sa.Engine) -> None
     assert await Store(engine).chat("telegram", "1") == Chat(auto=False, changes={"happy": "🎉", "sad": "😿"})
     assert await Store(engine).chat("telegram", "2") == Chat()
     assert await Store(engine).chat("slack", "1") == Chat()
+
+
+async def test_a_postgresql_without_an_encoding_will_do(postgresql: str) -> None:
+    engine = open_database(create_database(postgresql, "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"))
+    await Store(engine).save_chat("telegram", "1", Chat(auto=True, changes={"happy": "🎉"}))
+    assert await Store(engine).chat("telegram", "1") == Chat(auto=True, changes={"happy": "🎉"})
+    engine.dispose()
 
 
 async def test_defaults_leave_no_trace(engine: sa.Engine) -> None:
