@@ -69,7 +69,6 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
     step.add_argument("--smile", type=float, default=1.0, help="how many times a missed smile weighs (default 1)")
-    step.add_argument("--blend", type=float, default=1.0, help="the run's share beside its --init, 0 to 1 (default 1)")
     step.set_defaults(run=_export)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
@@ -177,7 +176,7 @@ def _export(options: argparse.Namespace) -> None:
     from training.export import export
 
     parts = [Faces.load(path) for path in options.data]
-    finished = export(parts, options.folder, options.out, options.balance, options.blend, options.smile)
+    finished = export(parts, options.folder, options.out, options.balance, options.smile)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx

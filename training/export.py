@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inference import CheckpointError, checkpoint
+from inference import checkpoint
 from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.network import Network
@@ -17,14 +17,12 @@ from inference.reading import EXPRESSIONS
 from training.calibrate import fit
 from training.config import Config
 from training.data import SPLITS, Faces, together, truth
-from training.files import DataError, Place, local, place
+from training.files import DataError, Place, place
 from training.metrics import split_figures
-from training.train import CHECKPOINT, architecture, predict, read_state, widen
+from training.train import CHECKPOINT, architecture, predict, read_state
 
 
-def export(
-    parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.75, blend: float = 1.0, smile: float = 1.0
-) -> Checkpoint:
+def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.75, smile: float = 1.0) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
     Args:
@@ -32,12 +30,10 @@ def export(
         run: the folder `training.train` wrote.
         out: the .safetensors to write.
         balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
-        blend: the run's share in the weights, 0 to 1; the rest is what it began with. Between the two often lies a
-            network better than both (Wortsman et al. 2022).
         smile: how many times a missed smile weighs; see `training.calibrate.fit`.
 
     Raises:
-        DataError: there is no run, it was trained on other data, or what it began with is gone.
+        DataError: there is no run, or it was trained on other data.
     """
     path = run / CHECKPOINT
     if not path.is_file():
@@ -49,8 +45,6 @@ def export(
     config = Config(**state["config"])
     network = Network(architecture(config))
     network.load_state_dict(state["averaged"])
-    if blend < 1:
-        _blend(network, config.init, blend)
     network.eval()
     about = {
         "epochs": state["epoch"],
@@ -60,7 +54,6 @@ def export(
             "teacher": [place(teacher).name for teacher in config.teacher],
         },
         **{name: state[name] for name in ("data", "init", "teacher")},
-        "blend": blend,
         "balance": balance,
         "smile": smile,
     }
@@ -84,17 +77,3 @@ def calibrated(network: Network, parts: Sequence[Faces], balance: float, smile: 
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
     logits = predict(network, public[seven])
     return fit(logits, torch.from_numpy(winners[seven]), balance, smile, torch.from_numpy(origin[seven]))
-
-
-def _blend(network: Network, init: str, share: float) -> None:
-    """Mix the weights a run began with into those it ended with, which have this share."""
-    if not init:
-        raise DataError("--blend: the run began with no other weights")
-    try:
-        with local(place(init)) as path:
-            before = widen(checkpoint.load(path).network, network)
-    except (CheckpointError, ValueError) as error:
-        raise DataError(f"--blend, {init}: {error}") from error
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.lerp(before[name], value, share))
