@@ -50,7 +50,7 @@ train: .venv/.all ## Train the network from the files in DATA=folder, start to f
 	PYTHON=$(VENV_PYTHON) bash training/runs/full.sh "$(DATA)" $(ARGS)
 
 lock: ## Write hashes.txt anew, after a change of constraints.txt
-	@test -x .venv/bin/uv || { echo "Before the change: make develop. It installs uv, which looks up the hashes." >&2; exit 1; }
+	@test -x $(VENV_PYTHON) || { echo "First: make develop." >&2; exit 1; }
 	$(VENV_PYTHON) -m supply lock
 
 audit: .venv/.all ## Look for known weaknesses of the packages
@@ -97,15 +97,14 @@ except OSError:
 endef
 export check_libraries
 
-# .venv/.run and .venv/.all stand only while nothing is half done: an install takes both away first, so one that was cut
-# short begins with a fresh environment next time.
+# .venv/.run and .venv/.all stand only while nothing is half done: `supply install` takes both away once it knows what to
+# install, so one that was cut short begins with a fresh environment next time.
 define install
 	@test -e .venv/.run && test -x $(VENV_PYTHON) || { \
 		$(find_python); \
 		echo "Making .venv with Python $$version. The first time takes minutes: PyTorch is a big download."; \
 		"$$python" -m venv --clear .venv; }
 	@$(VENV_PYTHON) -c "$$check_libraries" $(1)
-	@rm -f .venv/.run .venv/.all
 	$(VENV_PYTHON) -m supply install $(1) $(PIP_FLAGS)
 	@touch .venv/.run $@
 endef

@@ -22,12 +22,15 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 LOCKS = ("hashes.txt", "hashes-cpu.txt")
 CONSTRAINTS = "constraints.txt"
 SMALL = 4
+STAMPS = (".run", ".all")
+"""By which make knows that the environment is whole."""
 
 
 class SupplyError(Exception):
@@ -107,6 +110,8 @@ def install(groups: Sequence[str], options: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             locked = Path(folder) / "locked.txt"
             locked.write_text("\n".join(lines), "utf-8")
+            for stamp in STAMPS:
+                Path(sys.prefix, stamp).unlink(missing_ok=True)
             _pip("--requirement", str(locked), "--require-hashes", "--no-deps", *options)
 
 
@@ -128,12 +133,18 @@ def _pip(*arguments: str) -> None:
         raise SupplyError("The packages could not be installed; pip says why above.")
 
 
+def _need(module: str, cure: str = "run `make develop` first") -> None:
+    if not find_spec(module):
+        raise SupplyError(f"This needs {module}, which is not installed: {cure}.")
+
+
 def write_lock() -> None:
     """Write the hashes of the versions in constraints.txt into hashes.txt, as the public index lists them.
 
     Raises:
-        SupplyError: the index could not be asked.
+        SupplyError: uv is missing, or could not ask the index.
     """
+    _need("uv", f"`{sys.executable} -m pip install --constraint {CONSTRAINTS} uv`")
     path = Path(LOCKS[0])
     head = [line for line in path.read_text("utf-8").splitlines() if line.startswith("#")] if path.exists() else []
     # `--universal`: of every platform, not only this one.
@@ -151,8 +162,9 @@ def audit() -> int:
     Where the advisories cannot be reached, that is said, and is no failure.
 
     Raises:
-        SupplyError: there is no list of packages.
+        SupplyError: pip-audit is missing, or there is no list of packages.
     """
+    _need("pip_audit")
     if not Path(LOCKS[0]).is_file() or not read_lock(Path(LOCKS[0]).read_text("utf-8")):
         raise SupplyError(f"{LOCKS[0]} names no package; `make lock` writes it.")
     with tempfile.TemporaryDirectory() as folder:
@@ -188,8 +200,9 @@ def write_sbom(path: Path) -> None:
     """Write what is installed beside this Python as a software bill of materials, CycloneDX 1.6 in JSON.
 
     Raises:
-        SupplyError: it could not be written, or is not valid.
+        SupplyError: cyclonedx-bom is missing, or the bill could not be written or is not valid.
     """
+    _need("cyclonedx_py")
     options = ("--pyproject", "pyproject.toml", "--output-format", "JSON", "--spec-version", "1.6", "--validate")
     command = [sys.executable, "-m", "cyclonedx_py", "environment", sys.executable, "--output-reproducible", *options]
     if subprocess.run([*command, "--output-file", str(path)], check=False).returncode:
@@ -265,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SupplyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C amid imports ends it at once, and without a word
+
 import argparse
 import asyncio
 import os
@@ -9,16 +14,7 @@ import sys
 
 from bot.errors import SettingsError
 from bot.reader_process import prepare
-from inference import CheckpointError, EmojiMapError, Face2EmojiError
-
-
-def _path_from(error: Face2EmojiError) -> str | None:
-    """Return the variable that named the file an error is about, if one did."""
-    from bot.settings import load_settings, variables
-
-    name = {CheckpointError: "checkpoint", EmojiMapError: "emoji_map"}.get(type(error))
-    return variables()[name] if name and getattr(load_settings(complete=False), name) else None
-
+from inference import Face2EmojiError
 
 COMMANDS = {
     "run": "serve the web page and the chat platforms that are set up (default)",
@@ -49,8 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         prepare()  # meanwhile everything else is imported and built
     from bot.app import Bot, export_feedback, listen, reader_loader, say, work
     from bot.logs import configure_logs
-    from bot.settings import load_settings
+    from bot.settings import load_settings, variable_of
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings = None
     try:
         settings = load_settings(complete=command != "manifest")  # which comes before the tokens
         configure_logs(settings.log_format, settings.log_level)
@@ -61,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif command == "manifest":
             from bot.slack_manifest import manifest_text
 
-            print(manifest_text(settings, http=options.http, many=options.many))
+            print(manifest_text(settings, http=options.http, many=options.many), flush=True)
         elif command == "doctor":
             from bot.doctor import report
 
@@ -70,9 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(export_feedback(settings))
     except Face2EmojiError as error:
         print(error.message, file=sys.stderr)
-        if variable := _path_from(error):
+        if variable := settings and variable_of(error, settings):
             print(f"The path is the one in {variable}.", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) or variable else 1
+    except BrokenPipeError:  # who reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -428,13 +428,15 @@ async def export_feedback(settings: Settings) -> None:
     Raises:
         DatabaseUnavailable: it cannot be opened.
     """
-    from bot.store import Store, open_database
+    from bot.store import Store, is_missing, open_database
 
-    counts = await Store(open_database(settings.database_url.get_secret_value())).feedback()
+    url = settings.database_url.get_secret_value()
+    counts = [] if is_missing(url) else await Store(open_database(url)).feedback()  # a report makes no database
     writer = csv.writer(sys.stdout)
     writer.writerow(["given", "corrected", "model", "count"])
     for row in counts:
         writer.writerow([row.given, row.corrected, row.model, row.count])
+    sys.stdout.flush()
 
 
 def _address(sock: socket.socket) -> str:

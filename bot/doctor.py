@@ -38,7 +38,7 @@ from telegram.request import HTTPXRequest
 from bot.errors import AddressUnavailable, DatabaseUnavailable, PlatformRefused
 from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
-from bot.settings import Settings
+from bot.settings import Settings, variable_of
 from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
 from bot.slack_oauth import keys_for
@@ -111,7 +111,7 @@ async def examine(settings: Settings, load: Callable[[], Reader]) -> AsyncIterat
         "web server": _web(settings),
         "Telegram": _telegram(settings),
         "Slack": _slack(settings),
-        MODEL: _model(load),  # last, because it takes longest
+        MODEL: _model(load, settings),  # last, because it takes longest
     }
     tasks = [asyncio.create_task(_finish(about, check)) for about, check in checks.items()]
     try:
@@ -137,7 +137,7 @@ async def _finish(about: str, check: Coroutine[Any, Any, Findings]) -> Findings:
 # This machine
 
 
-async def _model(load: Callable[[], Reader]) -> Findings:
+async def _model(load: Callable[[], Reader], settings: Settings) -> Findings:
     def read() -> str:
         reader = load()
         try:
@@ -151,9 +151,15 @@ async def _model(load: Callable[[], Reader]) -> Findings:
     except EmojiMapError:
         return [Finding("note", MODEL, "not tried, because it needs the emoji map")]
     except Face2EmojiError as error:
-        return [Finding("WRONG", MODEL, error.message)]
+        return [Finding("WRONG", MODEL, _with_variable(error, settings))]
     except (ImportError, OSError) as error:
         return [Finding("WRONG", MODEL, f"{error}. A package is missing or damaged: run `make clean install`.")]
+
+
+def _with_variable(error: Face2EmojiError, settings: Settings) -> str:
+    """Return what an error says, and the variable with the path it is about."""
+    variable = variable_of(error, settings)
+    return f"{error.message} The path is the one in {variable}." if variable else error.message
 
 
 def _drawing() -> bytes:
@@ -169,7 +175,7 @@ async def _emoji_map(settings: Settings) -> Findings:
     try:
         await asyncio.to_thread(load_emoji_map, settings.emoji_map)
     except EmojiMapError as error:
-        return [Finding("WRONG", "emoji map", error.message)]
+        return [Finding("WRONG", "emoji map", _with_variable(error, settings))]
     return [Finding("ok", "emoji map", f"{settings.emoji_map or 'the one that comes with Face2Emoji'}")]
 
 

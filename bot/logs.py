@@ -31,7 +31,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     ]
     # Plain tracebacks: structlog's pretty ones print local variables, and those hold people's photos.
     finish: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

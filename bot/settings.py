@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from bot.addresses import Networks
 from bot.errors import SettingsError
-from inference import PhotoLimits
+from inference import CheckpointError, EmojiMapError, Face2EmojiError, PhotoLimits
 
 PREFIX = "FACE2EMOJI_"
 SLACK = "https://slack.com"
@@ -155,6 +155,12 @@ class Settings(BaseSettings):
 def variables() -> dict[str, str]:
     """Return the environment variable of each setting."""
     return {name: str(field.validation_alias or PREFIX + name.upper()) for name, field in Settings.model_fields.items()}
+
+
+def variable_of(error: Face2EmojiError, settings: Settings) -> str | None:
+    """Return the environment variable that named the file an error is about, if one did."""
+    name = {CheckpointError: "checkpoint", EmojiMapError: "emoji_map"}.get(type(error))
+    return variables()[name] if name and getattr(settings, name) else None
 
 
 def load_settings(*, complete: bool = True) -> Settings:

@@ -104,6 +104,12 @@ def open_database(url: str) -> sa.Engine:
     return engine
 
 
+def is_missing(url: str) -> bool:
+    """Tell whether a database is a SQLite file that is not there yet."""
+    place = sa.make_url(url)
+    return place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists()
+
+
 def unavailable(url: sa.URL, error: Exception) -> DatabaseUnavailable:
     """Say which database cannot be used and why, without its password."""
     place = url.database if url.get_backend_name() == "sqlite" else f"{url.host or 'here'}/{url.database or ''}"

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":  # Ctrl+C, or nobody who reads on, ends it at once and without a word
+    for name in ("SIGINT", "SIGPIPE"):
+        if hasattr(signal, name):  # Windows has no SIGPIPE
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+
 import argparse
 import io
 import json

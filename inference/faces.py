@@ -299,10 +299,13 @@ class FaceFinder:
         look(whole)
         # What may be no face at all is no yardstick.
         largest = max((_share(face.box, pixels) for face in found if face.score >= SURE_SCORE), default=0.0)
-        smallest = 0.0 if passers_by else PASSER_BY * largest
-        look(*_tiles_for(pixels, smallest, TILE_SHARE, BESIDE_TILE_MIN if smallest else TILE_MIN))
-        if len(found) >= CROWD:
-            look(*_tiles_for(pixels, smallest, CROWD_TILE_SHARE, CROWD_TILE_MIN))
+        sizes = [PASSER_BY * largest]
+        if passers_by and largest:
+            sizes.append(0.0)  # after what others get, so that who covers faces covers all that a reading shows
+        for smallest in sizes:
+            look(*_tiles_for(pixels, smallest, TILE_SHARE, BESIDE_TILE_MIN if smallest else TILE_MIN))
+            if len(found) >= CROWD:
+                look(*_tiles_for(pixels, smallest, CROWD_TILE_SHARE, CROWD_TILE_MIN))
         return found or self._look_again(pixels), candidates
 
     def _add(

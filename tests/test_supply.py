@@ -18,6 +18,7 @@ import pytest
 from supply import (
     CONSTRAINTS,
     LOCKS,
+    STAMPS,
     SupplyError,
     installed_alone,
     lock,
@@ -116,6 +117,36 @@ def test_a_package_can_be_installed_without_what_it_asks_for(python: Path, tmp_p
     assert word_of(python) == "light"
     (tmp_path / "parcel-4.0-py3-none-any.whl").unlink()
     assert install(python, tmp_path).returncode == 0  # nothing is missing
+
+
+def test_make_trusts_the_environment_until_something_is_really_installed(python: Path, tmp_path: Path) -> None:
+    stamps = [python.parent.parent / name for name in STAMPS]
+    write_project(tmp_path, "5.0", write_wheel(tmp_path, "parcel", "5.0", "new"))
+    (tmp_path / CONSTRAINTS).write_text("parcel==9.9\n", "utf-8")  # there is none
+    for stamp in stamps:
+        stamp.touch()
+    assert install(python, tmp_path).returncode == 1
+    assert all(stamp.exists() for stamp in stamps)
+    (tmp_path / CONSTRAINTS).write_text("parcel==5.0\n", "utf-8")
+    assert install(python, tmp_path).returncode == 0
+    assert not any(stamp.exists() for stamp in stamps)
+
+
+@pytest.mark.parametrize("command", ["audit", "lock", "sbom"])
+def test_what_a_command_needs_is_named(python: Path, tmp_path: Path, command: str) -> None:
+    write_project(tmp_path, "1.0", "0" * 64)
+    more = ["x.json"] if command == "sbom" else []
+    done = subprocess.run(
+        [python, "-m", "supply", command, *more],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("This needs ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_is_installed_alone_is_wanted() -> None:

@@ -230,11 +230,12 @@ async def test_the_real_model_reads_a_picture(examine: Doctor) -> None:
 
 
 async def test_missing_weights_are_named(examine: Doctor, tmp_path: Path) -> None:
-    settings = Settings.model_construct(checkpoint=tmp_path / "none.safetensors")
-    assert not await examine(reader_loader(settings))
+    path = tmp_path / "none.safetensors"
+    assert not await examine(reader_loader(Settings.model_construct(checkpoint=path)), checkpoint=path)
     (line,) = examine.about("model")
     assert line.startswith("WRONG")
     assert "weights" in line
+    assert line.endswith("The path is the one in FACE2EMOJI_CHECKPOINT.")
 
 
 async def test_a_library_that_does_not_load_is_named(examine: Doctor) -> None:
@@ -253,6 +254,7 @@ async def test_a_wrong_emoji_map_is_named_once(examine: Doctor, tmp_path: Path) 
     assert not await examine(reader_loader(Settings.model_construct(emoji_map=path)), emoji_map=path)
     (line,) = examine.signed("WRONG")
     assert line.startswith("WRONG    emoji map: map.yaml, line 1, ")
+    assert line.endswith("The path is the one in FACE2EMOJI_EMOJI_MAP.")
     assert examine.about("model") == ["note not tried, because it needs the emoji map"]
     with pytest.raises(EmojiMapError):
         reader_loader(Settings.model_construct(emoji_map=path))()

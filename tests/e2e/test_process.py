@@ -63,6 +63,31 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+@pytest.mark.parametrize("command", ["run", "doctor"])
+@pytest.mark.parametrize("imported", ["argparse", "inference", "uvicorn", "bot.app"])
+def test_ctrl_c_ends_it_without_a_word_however_early(
+    imported: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python says on standard error what it imports
+    settings = {"PORT": str(free_port()), "DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}"}
+    with started(command, new_session=True, **settings) as process:
+        assert process.stderr
+        assert any(line.split("|")[-1].strip() == imported for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        code, _, errors = end(process)
+    assert code in (0, 130, -signal.SIGINT)
+    assert [line for line in errors.splitlines() if not line.startswith("import time:")] == []
+
+
+def test_a_reader_of_the_output_may_leave() -> None:
+    with started("manifest") as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 1
+
+
 def test_wrong_settings_are_all_named_in_one_line() -> None:
     with started(PORT="eighty", WORKERS="0") as process:
         code, output, errors = end(process)
@@ -84,6 +109,7 @@ def test_a_worker_that_could_do_nothing_says_so_and_is_not_started_again(token: 
 def test_feedback_is_printed_as_csv(tmp_path: Path) -> None:
     with started("feedback", DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}") as process:
         assert end(process) == (0, "given,corrected,model,count\n", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_port_in_use_is_said_in_one_sentence() -> None:

@@ -1,5 +1,6 @@
 """Every face, wherever and however large; with a real, public-domain face."""
 
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -88,6 +89,25 @@ def test_beside_a_large_face_fewer_views_show_the_small_one(
     (few, quick), (all_of_them, slow) = seen(passers_by=False), seen(passers_by=True)
     assert few == all_of_them == 2
     assert quick < 2 * slow / 3
+
+
+@pytest.mark.parametrize("seed", [1, 3, 4, 6])
+def test_who_looks_for_passers_by_finds_them_beside_all_that_others_find(
+    finder: FaceFinder, head: Pixels, seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    picture = np.full((900, 1200, 3), chance.integers(60, 200, 3), np.uint8)
+    picture[50:650, 20:620] = resized(head, 600)
+    for left, top in product((640, 780, 920, 1060), (40, 180, 320, 460)):
+        side = int(chance.integers(40, 90))
+        picture[top : top + side, left : left + side] = resized(head, side)
+    covered = [face.box for face in finder.find(picture, passers_by=True)]
+    everyone = [face.box for faces in finder.find_everyone(picture) for face in faces]
+    shown = finder.find(picture)
+    assert len(shown) > 10
+    for face in shown:
+        assert max(_shared(face.box, box) for box in covered) > 0.8
+        assert max(_shared(face.box, box) for box in everyone) > 0.8
 
 
 def test_faces_of_the_last_frame_are_followed_and_new_ones_are_found_when_one_is_lost(
