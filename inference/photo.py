@@ -77,7 +77,7 @@ def decode(data: bytes, limits: PhotoLimits = _DEFAULT_LIMITS) -> Photo:
         raise UnreadableImage("The file is empty. Send the photo again.")
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(
-            f"The file has more than the {limits.max_bytes / 2**20:g} MB that are read at most. Send a smaller copy."
+            f"The file has more than the {limits.max_bytes / 2**20:.3g} MB that are read at most. Send a smaller copy."
         )
     kind = _format_of(data)
     if kind is None:
