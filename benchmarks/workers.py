@@ -58,7 +58,7 @@ ROOT = Path(__file__).parents[1]
 CONNECTIONS = 1000
 GROUPS = 100
 FIRST_GROUP = -1_000_000_001_000
-FILLED_AT_ONCE = 10_000
+FILLED_AT_ONCE = 2_000
 SETTLE_SECONDS = 3.0
 # What DBOS writes for `enqueue_workflow`, many at once.
 FILL = (
