@@ -14,6 +14,7 @@ import sys
 
 from bot.errors import SettingsError
 from bot.reader_process import prepare
+from bot.settings import load_settings, variable_of
 from inference import Face2EmojiError
 
 COMMANDS = {
@@ -41,17 +42,16 @@ def main(arguments: list[str] | None = None) -> int:
     command = options.command
     if command != "manifest" and (options.http or options.many):
         parser.error("--http and --many are options of manifest")
-    if command in ("run", "worker", "doctor"):
-        prepare()  # meanwhile everything else is imported and built
-    from bot.app import Bot, export_feedback, listen, reader_loader, say, work
-    from bot.logs import configure_logs
-    from bot.settings import load_settings, variable_of
-
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = None
     try:
         settings = load_settings(complete=command != "manifest")  # which comes before the tokens
+        if command in ("run", "worker", "doctor"):
+            prepare()  # meanwhile everything else is imported and built
+        from bot.app import Bot, export_feedback, listen, reader_loader, say, work
+        from bot.logs import configure_logs
+
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         configure_logs(settings.log_format, settings.log_level)
         if command == "run":
             asyncio.run(Bot(settings, reader_loader(settings)).run(listen(settings.host, settings.port)))
