@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import venv
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -197,6 +199,38 @@ def test_an_audit_without_a_way_to_the_advisories_says_so_and_fails_nothing() ->
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("The advisories cannot be reached from here: no package was audited.")
     assert done.stdout.count("\n") == 1
+
+
+class Advisories(BaseHTTPRequestHandler):
+    """A service of advisories that speaks OSV's protocol, and knows one: of Pillow, before 99.0."""
+
+    def do_POST(self) -> None:
+        query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        releases = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.0"}]}
+        affected = {"package": query["package"], "ranges": [releases]}
+        weakness = {"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "summary": "", "affected": [affected]}
+        answer = json.dumps({"vulns": [weakness]} if query["package"]["name"] == "pillow" else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_an_audit_asks_for_every_package_and_names_what_is_weak() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Advisories) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1/query"
+        environment = os.environ | {"PIP_AUDIT_VULNERABILITY_SERVICE": "osv", "PIP_AUDIT_OSV_URL": url}
+        command = [sys.executable, "-m", "supply", "audit"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        server.shutdown()
+    number = len(read_lock((ROOT / LOCKS[0]).read_text("utf-8")))
+    first, last = done.stdout.splitlines()
+    assert re.fullmatch(r"pillow [\d.]+: TEST-1, mended in 99\.0", first)
+    assert last.startswith(f"{number} of {number} packages were audited: 1 ")
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_weaknesses_are_named_and_counted() -> None:
