@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Face2EmojiError as error:
         print(error.message, file=sys.stderr)
         if variable := settings and variable_of(error, settings):
-            print(f"The path is the one in {variable}.", file=sys.stderr)
+            print(f"It is set by {variable}.", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) or variable else 1
     except BrokenPipeError:  # who reads it has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

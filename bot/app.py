@@ -99,7 +99,7 @@ def listen(host: str, port: int) -> socket.socket:
 def reader_loader(settings: Settings) -> Callable[[], Reader]:
     """Return the function with which each worker thread makes its reader, a process of its own."""
     limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-    load = partial(load_face_reader, settings.checkpoint, settings.emoji_map, limits)
+    load = partial(load_face_reader, settings.checkpoint, settings.emoji_map, limits, settings.device)
     return partial(ReaderProcess, load, min(READ_SECONDS, settings.request_timeout))
 
 

@@ -157,9 +157,9 @@ async def _model(load: Callable[[], Reader], settings: Settings) -> Findings:
 
 
 def _with_variable(error: Face2EmojiError, settings: Settings) -> str:
-    """Return what an error says, and the variable with the path it is about."""
+    """Return what an error says, and the variable it is about."""
     variable = variable_of(error, settings)
-    return f"{error.message} The path is the one in {variable}." if variable else error.message
+    return f"{error.message} It is set by {variable}." if variable else error.message
 
 
 def _drawing() -> bytes:

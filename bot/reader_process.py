@@ -63,11 +63,13 @@ def kill_readers() -> None:
         process.kill()
 
 
-def load_face_reader(checkpoint: Path | None, emoji_map: Path | None, limits: PhotoLimits) -> Reader:
+def load_face_reader(
+    checkpoint: Path | None, emoji_map: Path | None, limits: PhotoLimits, device: str = "cpu"
+) -> Reader:
     """Build a reader; see `inference.load_reader`. Called in the child only, because it imports PyTorch."""
     from inference import load_reader
 
-    return load_reader(checkpoint, emoji_map, limits)
+    return load_reader(checkpoint, emoji_map, limits, device=device)
 
 
 class ReadingFailed(Exception):
@@ -233,13 +235,17 @@ def _serve(connection: Connection, load: Callable[[], Reader], seconds: float) -
 
 
 def _answer(reader: Reader, method: str, data: bytes, options: dict[str, Any]) -> tuple[object, bool]:
-    """Return a result or an error, and whether there was no memory left: then a new reader is better than this one."""
+    """Return a result or an error, and whether a new reader is better than this one.
+
+    It is where memory ran out, and after a mistake of ours, which may have been the graphics card's: that one, once
+    failed, fails for as long as the process lives.
+    """
     try:
         return getattr(reader, method)(data, **options), False
     except Face2EmojiError as error:
         return error, isinstance(error.__cause__, MemoryError)
     except Exception as error:
-        return ReadingFailed.of(error), isinstance(error, MemoryError)
+        return ReadingFailed.of(error), True
 
 
 def _limit_memory() -> None:

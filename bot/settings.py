@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from bot.addresses import Networks
 from bot.errors import SettingsError
-from inference import CheckpointError, EmojiMapError, Face2EmojiError, PhotoLimits
+from inference import CheckpointError, DeviceError, EmojiMapError, Face2EmojiError, PhotoLimits
 
 PREFIX = "FACE2EMOJI_"
 SLACK = "https://slack.com"
@@ -41,6 +41,12 @@ def _key(key: SecretStr) -> SecretStr:
     if any(len(part) < SHORTEST_KEY for part in key.get_secret_value().split(",")):
         raise ValueError(f"a key has {SHORTEST_KEY} characters or more; `openssl rand -base64 32` makes one")
     return key
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", name):
+        raise ValueError("a device is cpu, or a graphics card: cuda, cuda:1 for the second one, xpu, mps")
+    return name
 
 
 def _database(url: SecretStr) -> SecretStr:
@@ -133,6 +139,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=_LIMITS.max_pixels, ge=1)
 
     checkpoint: Path | None = None
+    device: Annotated[str, AfterValidator(_device)] = "cpu"
     emoji_map: Path | None = None
 
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -158,8 +165,8 @@ def variables() -> dict[str, str]:
 
 
 def variable_of(error: Face2EmojiError, settings: Settings) -> str | None:
-    """Return the environment variable that named the file an error is about, if one did."""
-    name = {CheckpointError: "checkpoint", EmojiMapError: "emoji_map"}.get(type(error))
+    """Return the environment variable that set what an error is about, if one did."""
+    name = {CheckpointError: "checkpoint", DeviceError: "device", EmojiMapError: "emoji_map"}.get(type(error))
     return variables()[name] if name and getattr(settings, name) else None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.errors import (
     CheckpointError,
+    DeviceError,
     EmojiMapError,
     Face2EmojiError,
     ImageTooLarge,
@@ -29,6 +30,7 @@ __all__ = [
     "Box",
     "CheckpointError",
     "Choice",
+    "DeviceError",
     "Emoji",
     "EmojiMap",
     "EmojiMapError",

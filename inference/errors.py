@@ -65,3 +65,9 @@ class CheckpointError(Face2EmojiError):
     """The weights file is missing, damaged or not one of ours: the installer's side."""
 
     code = "bad_checkpoint"
+
+
+class DeviceError(Face2EmojiError):
+    """The network cannot work on the device that was chosen for it: the installer's side."""
+
+    code = "bad_device"

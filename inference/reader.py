@@ -170,10 +170,10 @@ def preload() -> None:
 
 
 @cache
-def _expressions(weights: Path) -> tuple[ExpressionReader, str]:
+def _expressions(weights: Path, device: str = "cpu") -> tuple[ExpressionReader, str]:
     """Return the network, which all readers share, for nobody writes to it; and the version of its weights."""
     loaded = checkpoints.load(weights)
-    return ExpressionReader(loaded), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    return ExpressionReader(loaded, device), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
 
 
 def load_reader(
@@ -182,6 +182,7 @@ def load_reader(
     limits: PhotoLimits | None = None,
     threads: int = 1,
     *,
+    device: str = "cpu",
     two_witnesses: bool = True,
 ) -> FaceReader:
     """Build a reader; takes a second or two.
@@ -191,15 +192,17 @@ def load_reader(
         emoji_map: the YAML; None for the repository's own.
         limits: what is too large; None for the defaults.
         threads: cores that one photo may use in this process. One is best where several readers work side by side.
+        device: where the network works, see `inference.expression`; everything else works on the CPU.
         two_witnesses: the cues have a say in the expression, see `inference.witnesses`; False: the network's alone.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another kind.
+        DeviceError: the network cannot work on this device.
         EmojiMapError: the YAML is wrong; the message names the line.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    expressions, model = _expressions(checkpoint or checkpoints.RELEASED)
+    expressions, model = _expressions(checkpoint or checkpoints.RELEASED, device)
     return FaceReader(
         FaceFinder(),
         expressions,

@@ -16,19 +16,15 @@ from inference.crops import ANCHORS
 
 
 class Augmented(NamedTuple):
-    """A batch as the network sees it, and as its teachers do.
+    """A batch as the network sees it.
 
     Attributes:
         crops: (n, side, side) float in 0..255; turned, moved, and all but the clear ones spoilt.
         shapes: (n, LANDMARKS, 3) float, NaN where hidden.
-        clear_crops: the same crops before they were spoilt.
-        clear_shapes: the same shapes before any was shaken, exchanged or hidden.
     """
 
     crops: Tensor
     shapes: Tensor
-    clear_crops: Tensor
-    clear_shapes: Tensor
 
 
 def augment(
@@ -58,9 +54,11 @@ def augment(
     mirrored = _chosen(pictures, generator, 0.5).flatten()
     untouched = _chosen(pictures, generator, clear)
     masked = _chosen(pictures, generator, 0.2) & ~untouched
+    touched = _chosen(pictures, generator, 0.15) & ~untouched
     turn = _turn(pictures, mirrored, generator)
     moved = _move(pictures, turn, side)
-    spoilt = _move(_wear(pictures, masked, generator), turn, side)
+    spoilt = _touch(_wear(_tan(pictures, generator), masked, generator), touched, generator)
+    spoilt = _move(spoilt, turn, side)
     spoilt = _light(spoilt, generator)
     spoilt = _soften(spoilt, generator)
     spoilt = _cover(spoilt, generator)
@@ -71,9 +69,7 @@ def augment(
     seen = torch.where(mirrored[:, None, None], mirror(shapes, order), shapes)
     return Augmented(
         pictures.clamp(0, 1)[:, 0] * 255,
-        _distrust(seen, masked.flatten(), hide, generator),
-        moved[:, 0] * 255,
-        seen,
+        _distrust(seen, (masked | touched).flatten(), hide, generator),
     )
 
 
@@ -93,15 +89,15 @@ def mirror(shapes: Tensor, order: Tensor) -> Tensor:
     return shapes[:, order] * shapes.new_tensor((-1, 1, 1)) + shapes.new_tensor((1, 0, 0))
 
 
-def _distrust(shapes: Tensor, masked: Tensor, hide: float, generator: torch.Generator) -> Tensor:
-    """Shake all shapes a little, give masked faces another's, and hide a share of all.
+def _distrust(shapes: Tensor, covered: Tensor, hide: float, generator: torch.Generator) -> Tensor:
+    """Shake all shapes a little, give faces whose mouth is covered another's, and hide a share of all.
 
-    Behind a mask MediaPipe only guesses the mouth. And shapes are learned in a few epochs, pixels in many: a network
-    that always has the shape to lean on leaves the pixels half learned (hence ModDrop, Neverova et al. 2016).
+    Behind a mask or a hand MediaPipe only guesses the mouth. And shapes are learned in a few epochs, pixels in many:
+    a network that always has the shape to lean on leaves the pixels half learned (hence ModDrop, Neverova et al. 2016).
     """
     shake = torch.randn(shapes.shape, generator=generator, device=shapes.device) * 0.004
     hidden = torch.rand(len(shapes), 1, 1, generator=generator, device=shapes.device) < hide
-    shapes = torch.where(masked[:, None, None], shapes.roll(1, 0), shapes)
+    shapes = torch.where(covered[:, None, None], shapes.roll(1, 0), shapes)
     return torch.where(hidden, torch.nan, shapes + shake)
 
 
@@ -115,7 +111,7 @@ def _chosen(like: Tensor, generator: torch.Generator, share: float) -> Tensor:
 
 
 def _wear(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tensor:
-    """Put spectacles or sunglasses on three in ten, and a mask on the chosen."""
+    """Put spectacles or sunglasses on three in ten, with a reflection on half of those, and a mask on the chosen."""
     place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
     (left_x, eye_y), (right_x, _), (_, mouth_y) = ANCHORS.tolist()
     width, height = _uniform(pictures, generator, 0.11, 0.18), _uniform(pictures, generator, 0.08, 0.15)
@@ -123,12 +119,64 @@ def _wear(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tenso
     lens = (across / width) ** 4 + ((place[:, None] - eye_y) / height) ** 4
     dark = _chosen(pictures, generator, 0.5)
     # A rim is where the lens ends; a dark lens is filled as well.
-    worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & _chosen(pictures, generator, 0.3)
+    wearing = _chosen(pictures, generator, 0.3)
+    worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & wearing
     tint, shade = _uniform(pictures, generator, 0.6, 1), _uniform(pictures, generator, 0, 0.35)
     pictures = torch.where(worn, pictures * (1 - tint) + shade * tint, pictures)
+    pictures = torch.where(wearing, _glint(pictures, lens, generator), pictures)
     edge = _uniform(pictures, generator, mouth_y - 0.27, mouth_y - 0.1)
-    covered = (place[:, None] > edge + (place - 0.5) ** 2) & masked
-    return torch.where(covered, _uniform(pictures, generator, 0.1, 1).expand_as(pictures), pictures)
+    below = place[:, None] - edge - _uniform(pictures, generator, 0, 1.2) * (place - 0.5) ** 2
+    # Pleats and a hem: else bright cloth with dark lines is taken for teeth.
+    pleats = torch.cos(below * _uniform(pictures, generator, 12, 50)) ** 8 * _chosen(pictures, generator, 0.7)
+    hem = (below < _uniform(pictures, generator, 0.01, 0.05)).float()
+    cloth = _uniform(pictures, generator, 0.1, 1) * (
+        1 - _uniform(pictures, generator, 0, 0.35) * torch.maximum(pleats, hem)
+    )
+    return torch.where((below > 0) & masked, cloth, pictures)
+
+
+def _glint(pictures: Tensor, lens: Tensor, generator: torch.Generator) -> Tensor:
+    """Lay a slanting band of light on both lenses of half of them."""
+    place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
+    (left_x, eye_y), (right_x, _), _ = ANCHORS.tolist()
+    from_centre = torch.where(place < (left_x + right_x) / 2, place - left_x, place - right_x)
+    slant = from_centre + _uniform(pictures, generator, -1, 1) * (place[:, None] - eye_y)
+    off = (slant - _uniform(pictures, generator, -0.08, 0.08)) / _uniform(pictures, generator, 0.02, 0.09)
+    strength = _uniform(pictures, generator, 0.1, 0.7) * _chosen(pictures, generator, 0.5)
+    light = strength * torch.exp(-(off**2)) * (lens < 1)
+    return pictures + (1 - pictures) * light
+
+
+def _tan(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Bend the tone curve of the skin alone in three of ten: eyes and an open mouth keep theirs."""
+    place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
+    (left_x, eye_y), (right_x, _), (mouth_x, mouth_y) = ANCHORS.tolist()
+
+    def outside(x: float, y: float, width: float, height: float) -> Tensor:
+        return torch.sigmoid(12 * ((((place - x) / width) ** 2 + ((place[:, None] - y) / height) ** 2) - 1))
+
+    skin = (1 - outside(0.5, 0.5, 0.48, 0.62)) * outside(mouth_x, mouth_y, 0.1, 0.035)
+    skin = skin * outside(left_x, eye_y, 0.11, 0.05) * outside(right_x, eye_y, 0.11, 0.05)
+    bent = pictures.clamp(1e-4, 1) ** torch.exp(_uniform(pictures, generator, -0.5, 0.8))
+    return torch.where(_chosen(pictures, generator, 0.3), torch.lerp(pictures, bent, skin), pictures)
+
+
+def _touch(pictures: Tensor, touched: Tensor, generator: torch.Generator) -> Tensor:
+    """Lay four fingers over the chosen faces' mouth or cheek, from either side."""
+    place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
+    from_left = _chosen(pictures, generator, 0.5)
+    across = torch.where(from_left, place, 1 - place)
+    angle = _uniform(pictures, generator, -0.6, 0.6)
+    down = place[:, None] - _uniform(pictures, generator, 0.55, 1.0)
+    along, beside = across + angle * down, down - angle * (across - 0.5)
+    pitch = _uniform(pictures, generator, 0.08, 0.13)
+    finger = torch.round(beside / pitch + 1.5).clamp(0, 3)
+    off = (beside / pitch + 1.5 - finger).abs() * 2  # 0 in the middle of a finger, 1 at its edge
+    tip = _uniform(pictures, generator, 0.4, 0.85) - 0.03 * (finger - 1) ** 2
+    palm = (along < tip - 0.35) & ((beside / pitch).abs() < 2.2)
+    inside = ((off < 1) & (along < tip) | palm) & touched
+    skin = pictures.mean(dim=(2, 3), keepdim=True) * _uniform(pictures, generator, 0.8, 1.25)
+    return torch.where(inside, skin * (1 - _uniform(pictures, generator, 0.1, 0.5) * off.clamp(max=1) ** 2), pictures)
 
 
 def _turn(pictures: Tensor, mirrored: Tensor, generator: torch.Generator) -> Tensor:
@@ -172,7 +220,7 @@ def _soften(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _cover(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Cover a rectangle of 40 % of them with one grey (random erasing, Zhong et al. 2020).
+    """Cover a rectangle of 30 % of them with one grey (random erasing, Zhong et al. 2020).
 
     Half of the greys are near the face's own, as hands are.
     """
@@ -182,7 +230,7 @@ def _cover(pictures: Tensor, generator: torch.Generator) -> Tensor:
     inside = ((place - centre_x).abs() < width / 2) & ((place[:, None] - centre_y).abs() < height / 2)
     skin = pictures.mean(dim=(2, 3), keepdim=True) * _uniform(pictures, generator, 0.7, 1.3)
     grey = torch.where(_chosen(pictures, generator, 0.5), skin, _uniform(pictures, generator, 0, 1))
-    return torch.where(inside & _chosen(pictures, generator, 0.4), grey.expand_as(pictures), pictures)
+    return torch.where(inside & _chosen(pictures, generator, 0.3), grey.expand_as(pictures), pictures)
 
 
 def _compress(pictures: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,11 +10,11 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from inference import CheckpointError, checkpoint
 from inference.crops import LANDMARKS
 from inference.network import Architecture, Logits, Network
 from inference.reading import EXPRESSIONS
-from training.augment import Augmented, augment, mirror_order
+from training.augment import augment, mirror, mirror_order
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, targets, training_rows, truth
 from training.files import DataError, Place, local, place, write
@@ -230,6 +230,15 @@ def _together() -> Iterator[_Crew]:
         distributed.destroy_process_group()
 
 
+class _Task(NamedTuple):
+    """A batch to learn: what is seen, the shares that are wanted, and by how many rows each head's loss is divided."""
+
+    crops: Tensor
+    shapes: Tensor
+    wanted: Logits
+    known: Logits
+
+
 class _Run:
     """The state of a training: what a checkpoint stores, and one epoch's work."""
 
@@ -253,7 +262,7 @@ class _Run:
         self.labels = _smoothed(torch.from_numpy(kept.labels.astype(np.int64)), config.smoothing).to(self.device)
         mean, deviation = shape_statistics(kept)
         self.order = torch.from_numpy(mirror_order(mean)).to(self.device)
-        self.teachers = [self._teacher(address) for address in config.teacher]
+        self.heard = self._ask([self._teacher(address) for address in config.teacher])
         self.network = Network(architecture(config))
         if config.init:
             self._begin_with(config.init)
@@ -314,9 +323,12 @@ class _Run:
             rate = self.config.rate * _schedule((epoch + step / steps) / self.config.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss = self._loss(order[step * self.size : (step + 1) * self.size], side, generator)
+            task = self._task(order[step * self.size : (step + 1) * self.size], side, generator)
             self.optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(task)
             loss.backward()
+            if self.config.sharpness:
+                self._look_uphill(task)
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             self.optimizer.step()
             self._average()
@@ -329,10 +341,10 @@ class _Run:
             raise DataError(f"training diverged in epoch {self.epoch}; choose another --out and a lower --rate")
         return mean
 
-    def _loss(self, batch: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
+    def _task(self, batch: Tensor, side: int, generator: torch.Generator) -> _Task:
+        """Return this process's part of a batch."""
         rows = batch[self.crew.rank :: self.crew.size]
-        seen = augment(
+        crops, shapes = augment(
             self.crops[rows],
             self.shapes[rows].float(),
             self.order,
@@ -341,30 +353,62 @@ class _Run:
             clear=self.config.clear,
             hide=self.config.hide,
         )
-        crops, shapes, wanted = seen.crops, seen.shapes, Logits(self.votes[rows], self.labels[rows])
-        if self.teachers:
-            heard = self._ask(seen)
+        wanted = Logits(self.votes[rows], self.labels[rows])
+        if self.heard is not None:
+            heard = Logits(*(head[rows].float() for head in self.heard))
             wanted = Logits(*(_taught(*pair, self.config.teach) for pair in zip(wanted, heard, strict=True)))
         if self.config.mixup:
             crops, shapes, wanted = _mixed(crops, shapes, wanted, self.config.mixup, generator)
+        known = Logits(*(_known(every[batch]) / self.crew.size for every in (self.votes, self.labels)))
+        return _Task(crops, shapes, wanted, known)
+
+    def _loss(self, task: _Task) -> Tensor:
+        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.learner(crops, shapes)
+            logits = self.learner(task.crops, task.shapes)
         votes, labels = (
-            _cross_entropy(answers, shares) / _known(every[batch]) * self.crew.size
-            for answers, shares, every in zip(logits, wanted, (self.votes, self.labels), strict=True)
+            _cross_entropy(answers, shares) / known
+            for answers, shares, known in zip(logits, task.wanted, task.known, strict=True)
         )
         return votes + self.config.label_weight * labels
 
-    def _ask(self, seen: Augmented) -> Logits:
-        """Return the teachers' mean answers, as shares."""
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
-            heard = [teacher(seen.clear_crops, seen.clear_shapes) for teacher in self.teachers]
-        return Logits(
-            *(
-                torch.stack([torch.softmax(logits.float(), dim=1) for logits in head]).mean(dim=0)
-                for head in zip(*heard, strict=True)
-            )
+    def _look_uphill(self, task: _Task) -> None:
+        """Take the gradients a step uphill from here instead, where the loss is worst around (Foret et al. 2021)."""
+        weights: list[Tensor] = [weight for weight in self.network.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        reach = self.config.sharpness / (nn.utils.get_total_norm(gradients) + 1e-12)
+        with torch.no_grad():
+            steps = list(torch._foreach_mul(gradients, reach))
+            torch._foreach_add_(weights, steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        with _statistics_kept(self.network):
+            self._loss(task).backward()
+        with torch.no_grad():
+            torch._foreach_sub_(weights, steps)
+
+    def _ask(self, teachers: Sequence[Network]) -> Logits | None:
+        """Return the teachers' mean answers to every face and its mirror image, as shares; None without teachers."""
+        if not teachers:
+            return None
+        parts = []
+        bar = tqdm(
+            range(0, len(self.crops), 512), desc="the teachers' answers", leave=False, disable=self.crew.rank > 0
         )
+        for start in bar:
+            crops, shapes = self.crops[start : start + 512], self.shapes[start : start + 512].float()
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
+                heard = [
+                    teacher(*seen)
+                    for teacher in teachers
+                    for seen in ((crops, shapes), (crops.flip(2), mirror(shapes, self.order)))
+                ]
+                parts.append(
+                    [
+                        torch.stack([head.float().softmax(dim=1) for head in every]).mean(dim=0)
+                        for every in zip(*heard, strict=True)
+                    ]
+                )
+        return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
     def _average(self) -> None:
         means, values = (
@@ -444,6 +488,20 @@ def _mixed(
         torch.where(share[..., None] > 0, torch.nan, shapes),
         Logits(*(torch.lerp(head, head.roll(1, 0), share) for head in wanted)),
     )
+
+
+@contextmanager
+def _statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Let batch norms learn nothing of what they see meanwhile."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
 
 
 def _known(shares: Tensor) -> Tensor:

@@ -235,7 +235,15 @@ async def test_missing_weights_are_named(examine: Doctor, tmp_path: Path) -> Non
     (line,) = examine.about("model")
     assert line.startswith("WRONG")
     assert "weights" in line
-    assert line.endswith("The path is the one in FACE2EMOJI_CHECKPOINT.")
+    assert line.endswith("It is set by FACE2EMOJI_CHECKPOINT.")
+
+
+async def test_a_device_that_does_not_work_is_named(examine: Doctor) -> None:
+    assert not await examine(reader_loader(Settings.model_construct(device="cuda:99")), device="cuda:99")
+    (line,) = examine.about("model")
+    assert line.startswith("WRONG")
+    assert "cannot work on the device 'cuda:99' here" in line
+    assert line.endswith("It is set by FACE2EMOJI_DEVICE.")
 
 
 async def test_a_library_that_does_not_load_is_named(examine: Doctor) -> None:
@@ -254,7 +262,7 @@ async def test_a_wrong_emoji_map_is_named_once(examine: Doctor, tmp_path: Path) 
     assert not await examine(reader_loader(Settings.model_construct(emoji_map=path)), emoji_map=path)
     (line,) = examine.signed("WRONG")
     assert line.startswith("WRONG    emoji map: map.yaml, line 1, ")
-    assert line.endswith("The path is the one in FACE2EMOJI_EMOJI_MAP.")
+    assert line.endswith("It is set by FACE2EMOJI_EMOJI_MAP.")
     assert examine.about("model") == ["note not tried, because it needs the emoji map"]
     with pytest.raises(EmojiMapError):
         reader_loader(Settings.model_construct(emoji_map=path))()

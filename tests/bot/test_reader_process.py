@@ -173,7 +173,7 @@ def encoded_white(width: int, height: int) -> bytes:
     return encoded(Image.new("RGB", (width, height), "white"), "PNG")
 
 
-async def test_a_mistake_of_ours_is_told_by_its_place_and_ends_nothing() -> None:
+async def test_a_mistake_of_ours_is_told_by_its_place_and_costs_one_reader() -> None:
     async with running() as one:
         with capture_logs() as logs, pytest.raises(InternalError):
             await one.service.read(SLIP)
@@ -181,7 +181,7 @@ async def test_a_mistake_of_ours_is_told_by_its_place_and_ends_nothing() -> None
         assert logs[0]["where"][-1].startswith("unruly_reader.py:")
         assert "quote" not in str(logs)
         assert await one.service.read(b"photo") == READING
-        assert len(one.readers) == 1
+        assert len(one.readers) == 2
 
 
 async def test_a_reader_that_ends_while_it_starts_is_tried_again_later_and_later(

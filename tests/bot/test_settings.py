@@ -56,6 +56,7 @@ def test_one_error_names_every_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE2EMOJI_WORKERS", "0")
     monkeypatch.setenv("FACE2EMOJI_LOG_FORMAT", "xml")
     monkeypatch.setenv("FACE2EMOJI_PROT", "80")
+    monkeypatch.setenv("FACE2EMOJI_DEVICE", "gpu")
     Path(".env").write_text("FACE2EMOJI_WORKRES=3\n")
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -64,6 +65,7 @@ def test_one_error_names_every_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "FACE2EMOJI_WORKERS is '0'" in message
     assert "FACE2EMOJI_LOG_FORMAT is 'xml'" in message
     assert "FACE2EMOJI_WORKRES in .env is no setting (did you mean FACE2EMOJI_WORKERS?)" in message
+    assert "FACE2EMOJI_DEVICE is 'gpu': a device is cpu, or a graphics card: cuda" in message
     assert "FACE2EMOJI_PROT is no setting (did you mean FACE2EMOJI_PORT?)" in message
     assert "\n" not in message
 

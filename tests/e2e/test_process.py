@@ -138,7 +138,7 @@ def test_missing_weights_end_the_bot_with_a_sentence(tmp_path: Path) -> None:
     assert (code, output) == (2, "")
     *_, sentence, where = errors.splitlines()
     assert "weights" in sentence
-    assert where == "The path is the one in FACE2EMOJI_CHECKPOINT."
+    assert where == "It is set by FACE2EMOJI_CHECKPOINT."
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from inference import CheckpointError, checkpoint, crops
+from inference import CheckpointError, DeviceError, checkpoint, crops
 from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.expression import ExpressionReader
@@ -118,6 +118,14 @@ def test_probabilities(network: Network, crop_batch: Crops, shapes: Shapes) -> N
     # A batch answers as its pictures do one by one.
     alone = [read(network, crop_batch[row : row + 1], shapes[row : row + 1]) for row in range(5)]
     assert scores == pytest.approx(np.concatenate(alone), abs=1e-5)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps:99", "meta", "no such kind"])
+def test_a_device_that_does_not_work_is_named(network: Network, device: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        ExpressionReader(Checkpoint(network, PLAIN, {}), device)
+    assert caught.value.message.startswith(f"The network cannot work on the device {device!r} here: ")
+    assert "\n" not in caught.value.message
 
 
 def test_a_high_temperature_is_less_sure_of_the_same(network: Network, crop_batch: Crops, shapes: Shapes) -> None:

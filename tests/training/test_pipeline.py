@@ -17,7 +17,7 @@ from inference.network import Logits
 from inference.reading import EXPRESSIONS
 from training.__main__ import main
 from training.ablations import VARIANTS, Plan, Variant, ablate
-from training.augment import augment, mirror, mirror_order
+from training.augment import _tan, _touch, _wear, augment, mirror, mirror_order
 from training.calibrate import fit
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, read_people, together
@@ -132,7 +132,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) ->
 def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
     crops, shapes = torch.from_numpy(faces.crops[:8]), torch.from_numpy(faces.shapes[:8]).float()
     order = torch.from_numpy(mirror_order(faces.shapes[0].astype(np.float32)))
-    (one, shape, clear, _), (same, same_shape, _, _), (other, _, _, _) = (
+    (one, shape), (same, same_shape), (other, _) = (
         augment(crops, shapes, order, 48, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
     assert one.shape == (8, 48, 48)
@@ -143,13 +143,36 @@ def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
     assert float(one.min()) >= 0
     assert float(one.max()) <= 255
     assert (one - crops[:, 8:56, 8:56]).abs().mean() > 5
-    # Every other one is as clear as its teachers see it.
-    alike = torch.isclose(one, clear, atol=0.01).flatten(1).all(dim=1)
+    # The same chances turn and move them alike, whether they are spoilt or not: every other one is left clear.
+    nothing, everything = (
+        augment(crops, shapes, order, 48, torch.Generator().manual_seed(1), clear=clear, hide=clear) for clear in (1, 0)
+    )
+    alike = torch.isclose(one, nothing.crops, atol=0.01).flatten(1).all(dim=1)
     assert 0 < int(alike.sum()) < 8
-    everything = augment(crops, shapes, order, 48, torch.Generator().manual_seed(1), clear=0, hide=1)
-    assert not torch.isclose(everything.crops, everything.clear_crops, atol=0.01).flatten(1).all(dim=1).any()
-    assert everything.shapes.isnan().all()
-    assert torch.equal(everything.clear_shapes.isnan(), shapes.isnan())
+    assert not torch.isclose(everything.crops, nothing.crops, atol=0.01).flatten(1).all(dim=1).any()
+    assert nothing.shapes.isnan().all()
+    assert torch.equal(everything.shapes.isnan(), shapes.isnan())
+
+
+def test_what_is_worn_or_held_covers_what_it_should() -> None:
+    grey, chance = torch.full((40, 1, 64, 64), 0.6), torch.Generator().manual_seed(3)
+    everyone = torch.ones(40, 1, 1, 1, dtype=torch.bool)
+    eyes, mouth = (slice(20, 28), slice(14, 26)), (slice(48, 54), slice(28, 36))
+
+    def changed(pictures: torch.Tensor, where: tuple[slice, slice]) -> torch.Tensor:
+        return ((pictures[:, 0, where[0], where[1]] - 0.6).abs() > 0.01).float().mean(dim=(1, 2))
+
+    masked = _wear(grey, everyone, chance)
+    assert (changed(masked, mouth) > 0.9).float().mean() > 0.9
+    spectacles = (changed(_wear(grey, ~everyone, chance), eyes) > 0).float().mean()
+    assert 0.1 < float(spectacles) < 0.6
+    assert (changed(_wear(grey, ~everyone, chance), mouth) == 0).all()
+    touched = _touch(grey, everyone, chance)
+    assert (changed(touched, (slice(30, 64), slice(0, 64))) > 0.1).float().mean() > 0.8
+    assert torch.equal(_touch(grey, ~everyone, chance), grey)
+    tanned = _tan(grey, chance)
+    assert 0.1 < float((changed(tanned, (slice(34, 44), slice(14, 24))) > 0.5).float().mean()) < 0.6
+    assert (changed(tanned, (slice(0, 2), slice(0, 2))) < 0.1).all()  # what is beside the face keeps its light
 
 
 def test_a_mirror_swaps_the_sides_of_a_face(faces: Faces) -> None:
