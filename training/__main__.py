@@ -64,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data of the run")
-    step.add_argument("--run", dest="folder", type=place, default=RUN)
+    step.add_argument(
+        "--run", dest="folders", type=place, nargs="+", default=[RUN], help=f"of several, the mean (default {RUN})"
+    )
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
@@ -176,7 +178,7 @@ def _export(options: argparse.Namespace) -> None:
     from training.export import export
 
     parts = [Faces.load(path) for path in options.data]
-    finished = export(parts, options.folder, options.out, options.balance, options.smile)
+    finished = export(parts, options.folders, options.out, options.balance, options.smile)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx

@@ -23,8 +23,6 @@ class Config:
         smoothing: label smoothing of the head for FER2013's own labels, 0 to 1.
         label_weight: weight of that head's loss beside the votes' loss.
         average: decay a step of the running mean of the weights that is released (Polyak averaging).
-        sharpness: how far uphill each gradient is taken, in weights (sharpness-aware minimisation, Foret et al. 2021);
-            0 for plain gradients, in half the time.
         init: checkpoint whose weights the network begins with, or nothing; what it lacks begins by chance or silent.
         teacher: checkpoints whose mean answers are learned beside the labels (Hinton et al. 2015); none for labels
             alone. They are asked once for every face and its mirror image, as clear as it is.
@@ -38,7 +36,7 @@ class Config:
         seed: start of every random sequence.
     """
 
-    epochs: int = 66
+    epochs: int = 117
     batch: int = 256
     side: int = CROP_SIDE
     small_side: int = 32
@@ -48,7 +46,6 @@ class Config:
     smoothing: float = 0.1
     label_weight: float = 0.7
     average: float = 0.998
-    sharpness: float = 0.0
     init: str = ""
     teacher: tuple[str, ...] = ()
     teach: float = 0.5

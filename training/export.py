@@ -1,13 +1,15 @@
-"""A finished run -> the released checkpoint: calibrated on PublicTest, measured on PrivateTest, self-describing."""
+"""Finished runs -> the released checkpoint: calibrated on PublicTest, measured on PrivateTest, self-describing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from inference import checkpoint
 from inference.calibration import Calibration
@@ -22,38 +24,39 @@ from training.metrics import split_figures
 from training.train import CHECKPOINT, architecture, predict, read_state
 
 
-def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.75, smile: float = 1.0) -> Checkpoint:
+def export(
+    parts: Sequence[Faces], runs: Sequence[Place], out: Path, balance: float = 0.75, smile: float = 1.0
+) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
+    Of several runs that began with the same weights, the mean of these is taken (model soup, Wortsman et al. 2022).
+
     Args:
-        parts: the prepared data the run was trained on, one after the other; each is measured on its own.
-        run: the folder `training.train` wrote.
+        parts: the prepared data the runs were trained on, one after the other; each is measured on its own.
+        runs: the folders `training.train` wrote, one or more.
         out: the .safetensors to write.
         balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
         smile: how many times a missed smile weighs; see `training.calibrate.fit`.
 
     Raises:
-        DataError: there is no run, or it was trained on other data.
+        DataError: there is no run, it was trained on other data, or several did not begin with the same weights.
     """
-    path = run / CHECKPOINT
-    if not path.is_file():
-        raise DataError(f"{run}: no training run here; run `python -m training train` first")
-    state = read_state(path)
-    faces = together(parts)
-    if state["data"] != faces.source:
-        raise DataError(f"{run}: was trained on other data than these")
-    config = Config(**state["config"])
-    network = Network(architecture(config))
-    network.load_state_dict(state["averaged"])
+    source = together(parts).source
+    states = [_state(run, source) for run in runs]
+    first = states[0]
+    if len(states) > 1 and (not first["init"] or any(state["init"] != first["init"] for state in states)):
+        raise DataError("only runs that began with the same weights (--init) can be averaged")
+    recipes = [_recipe(Config(**state["config"])) for state in states]
+    network = Network(architecture(Config(**first["config"])))
+    network.load_state_dict(_mean([state["averaged"] for state in states]))
     network.eval()
     about = {
-        "epochs": state["epoch"],
-        "recipe": {
-            **asdict(config),
-            "init": place(config.init).name,
-            "teacher": [place(teacher).name for teacher in config.teacher],
-        },
-        **{name: state[name] for name in ("data", "init", "teacher")},
+        "epochs": first["epoch"],
+        "recipe": recipes[0],
+        "averaged_with": [
+            {name: value for name, value in recipe.items() if value != recipes[0][name]} for recipe in recipes[1:]
+        ],
+        **{name: first[name] for name in ("data", "init", "teacher")},
         "balance": balance,
         "smile": smile,
     }
@@ -65,6 +68,31 @@ def export(parts: Sequence[Faces], run: Place, out: Path, balance: float = 0.75,
     finished = Checkpoint(network, calibration, {**about, "figures": figures})
     checkpoint.save(out, finished)
     return finished
+
+
+def _state(run: Place, source: str) -> dict[str, Any]:
+    """Return what a run on these data stored last."""
+    path = run / CHECKPOINT
+    if not path.is_file():
+        raise DataError(f"{run}: no training run here; run `python -m training train` first")
+    state = read_state(path)
+    if state["data"] != source:
+        raise DataError(f"{run}: was trained on other data than these")
+    return state
+
+
+def _recipe(config: Config) -> dict[str, Any]:
+    """Return a recipe for people, without the folders of this machine."""
+    teachers = [place(teacher).name for teacher in config.teacher]
+    return {**asdict(config), "init": place(config.init).name, "teacher": teachers}
+
+
+def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of the same network's weights; of its counters, the first one's."""
+    return {
+        name: torch.stack([one[name].float() for one in weights]).mean(dim=0) if value.is_floating_point() else value
+        for name, value in weights[0].items()
+    }
 
 
 def calibrated(network: Network, parts: Sequence[Faces], balance: float, smile: float) -> Calibration:

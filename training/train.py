@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -230,15 +230,6 @@ def _together() -> Iterator[_Crew]:
         distributed.destroy_process_group()
 
 
-class _Task(NamedTuple):
-    """A batch to learn: what is seen, the shares that are wanted, and by how many rows each head's loss is divided."""
-
-    crops: Tensor
-    shapes: Tensor
-    wanted: Logits
-    known: Logits
-
-
 class _Run:
     """The state of a training: what a checkpoint stores, and one epoch's work."""
 
@@ -262,7 +253,11 @@ class _Run:
         self.labels = _smoothed(torch.from_numpy(kept.labels.astype(np.int64)), config.smoothing).to(self.device)
         mean, deviation = shape_statistics(kept)
         self.order = torch.from_numpy(mirror_order(mean)).to(self.device)
-        self.heard = self._ask([self._teacher(address) for address in config.teacher])
+        if config.teacher:
+            heard = self._ask([self._teacher(address) for address in config.teacher])
+            self.votes, self.labels = (
+                _taught(*pair, config.teach) for pair in zip((self.votes, self.labels), heard, strict=True)
+            )
         self.network = Network(architecture(config))
         if config.init:
             self._begin_with(config.init)
@@ -323,12 +318,9 @@ class _Run:
             rate = self.config.rate * _schedule((epoch + step / steps) / self.config.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            task = self._task(order[step * self.size : (step + 1) * self.size], side, generator)
+            loss = self._loss(order[step * self.size : (step + 1) * self.size], side, generator)
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self._loss(task)
             loss.backward()
-            if self.config.sharpness:
-                self._look_uphill(task)
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             self.optimizer.step()
             self._average()
@@ -341,8 +333,8 @@ class _Run:
             raise DataError(f"training diverged in epoch {self.epoch}; choose another --out and a lower --rate")
         return mean
 
-    def _task(self, batch: Tensor, side: int, generator: torch.Generator) -> _Task:
-        """Return this process's part of a batch."""
+    def _loss(self, batch: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
         rows = batch[self.crew.rank :: self.crew.size]
         crops, shapes = augment(
             self.crops[rows],
@@ -354,61 +346,28 @@ class _Run:
             hide=self.config.hide,
         )
         wanted = Logits(self.votes[rows], self.labels[rows])
-        if self.heard is not None:
-            heard = Logits(*(head[rows].float() for head in self.heard))
-            wanted = Logits(*(_taught(*pair, self.config.teach) for pair in zip(wanted, heard, strict=True)))
         if self.config.mixup:
             crops, shapes, wanted = _mixed(crops, shapes, wanted, self.config.mixup, generator)
-        known = Logits(*(_known(every[batch]) / self.crew.size for every in (self.votes, self.labels)))
-        return _Task(crops, shapes, wanted, known)
-
-    def _loss(self, task: _Task) -> Tensor:
-        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.learner(task.crops, task.shapes)
+            logits = self.learner(crops, shapes)
         votes, labels = (
-            _cross_entropy(answers, shares) / known
-            for answers, shares, known in zip(logits, task.wanted, task.known, strict=True)
+            _cross_entropy(answers, shares) / _known(every[batch]) * self.crew.size
+            for answers, shares, every in zip(logits, wanted, (self.votes, self.labels), strict=True)
         )
         return votes + self.config.label_weight * labels
 
-    def _look_uphill(self, task: _Task) -> None:
-        """Take the gradients a step uphill from here instead, where the loss is worst around (Foret et al. 2021)."""
-        weights: list[Tensor] = [weight for weight in self.network.parameters() if weight.grad is not None]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        reach = self.config.sharpness / (nn.utils.get_total_norm(gradients) + 1e-12)
-        with torch.no_grad():
-            steps = list(torch._foreach_mul(gradients, reach))
-            torch._foreach_add_(weights, steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        with _statistics_kept(self.network):
-            self._loss(task).backward()
-        with torch.no_grad():
-            torch._foreach_sub_(weights, steps)
-
-    def _ask(self, teachers: Sequence[Network]) -> Logits | None:
-        """Return the teachers' mean answers to every face and its mirror image, as shares; None without teachers."""
-        if not teachers:
-            return None
-        parts = []
-        bar = tqdm(
-            range(0, len(self.crops), 512), desc="the teachers' answers", leave=False, disable=self.crew.rank > 0
-        )
-        for start in bar:
-            crops, shapes = self.crops[start : start + 512], self.shapes[start : start + 512].float()
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
-                heard = [
-                    teacher(*seen)
-                    for teacher in teachers
-                    for seen in ((crops, shapes), (crops.flip(2), mirror(shapes, self.order)))
-                ]
-                parts.append(
-                    [
-                        torch.stack([head.float().softmax(dim=1) for head in every]).mean(dim=0)
-                        for every in zip(*heard, strict=True)
-                    ]
-                )
-        return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
+    def _ask(self, teachers: Sequence[Network]) -> Logits:
+        """Return the teachers' mean answers to every face and its mirror image, as shares."""
+        answers = Logits(torch.zeros_like(self.votes), torch.zeros_like(self.labels))
+        rows = torch.arange(self.crew.rank, len(self.crops), self.crew.size, device=self.device)
+        for some in tqdm(rows.split(64), desc="the teachers' answers", leave=False, disable=self.crew.rank > 0):
+            crops, shapes = self.crops[some], self.shapes[some].float()
+            views = (crops, shapes), (crops.flip(2), mirror(shapes, self.order))
+            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+                heard = [teacher(*view) for teacher in teachers for view in views]
+            for answer, logits in zip(answers, zip(*heard, strict=True), strict=True):
+                answer[some] = torch.stack([one.float().softmax(dim=1) for one in logits]).mean(dim=0)
+        return Logits(*(self.crew.sum(answer) for answer in answers))
 
     def _average(self) -> None:
         means, values = (
@@ -488,20 +447,6 @@ def _mixed(
         torch.where(share[..., None] > 0, torch.nan, shapes),
         Logits(*(torch.lerp(head, head.roll(1, 0), share) for head in wanted)),
     )
-
-
-@contextmanager
-def _statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Let batch norms learn nothing of what they see meanwhile."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, usual, strict=True):
-            norm.momentum = momentum
 
 
 def _known(shares: Tensor) -> Tensor:

@@ -53,11 +53,12 @@ def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> Non
     loaded = checkpoint.load(story / "face2emoji.safetensors")
     about = loaded.about
     assert about["epochs"] == 3
-    assert about["recipe"]["seed"] == 0
+    assert about["recipe"]["seed"] == 11
+    assert about["averaged_with"] == [{"seed": 12, "clear": 0.6}, {"seed": 13, "label_weight": 1.0}]
     assert about["data"] == Faces.load(story / "faces.npz").source
     assert json.loads((story / "metrics.json").read_text()) == about["figures"]
     assert len(about["figures"]) == 1
-    assert len((story / "run0/history.jsonl").read_text().splitlines()) == 3
+    assert len((story / "finish1/history.jsonl").read_text().splitlines()) == 3
     private = about["figures"][0]["PrivateTest"]
     assert private["fer_plus_7_n"] == private["fer2013_n"] == 16
     assert loaded.calibration.temperature > 0
@@ -73,7 +74,7 @@ def test_the_network_learns(faces: Faces, tmp_path: Path) -> None:
 def test_labels_alone_teach_the_head_that_answers(faces: Faces, tmp_path: Path) -> None:
     unvoted = replace(faces, votes=np.zeros_like(faces.votes))
     train(unvoted, replace(TINY, epochs=60), tmp_path)
-    finished = export([unvoted], tmp_path, tmp_path / "weights.safetensors")
+    finished = export([unvoted], [tmp_path], tmp_path / "weights.safetensors")
     assert finished.about["figures"][0]["PrivateTest"]["fer_plus_7"] > 0.8
 
 
@@ -126,7 +127,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) ->
     with pytest.raises(DataError, match="damaged"):
         train(faces, replace(TINY, epochs=1), tmp_path)
     with pytest.raises(DataError, match="damaged"):
-        export([faces], tmp_path, tmp_path / "weights.safetensors")
+        export([faces], [tmp_path], tmp_path / "weights.safetensors")
 
 
 def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
@@ -206,10 +207,10 @@ def test_people_are_never_in_two_splits(pictures: Path, tmp_path: Path) -> None:
 def test_data_together_are_trained_and_measured_apart(faces: Faces, tmp_path: Path) -> None:
     parts = [faces, faces[np.arange(40)]]
     train(together(parts), replace(TINY, epochs=1), tmp_path)
-    finished = export(parts, tmp_path, tmp_path / "weights.safetensors")
+    finished = export(parts, [tmp_path], tmp_path / "weights.safetensors")
     assert [len(part) for part in finished.about["figures"]] == [4, 0]  # the first 40 rows are all of Training
     with pytest.raises(DataError, match="other data"):
-        export([faces], tmp_path, tmp_path / "weights.safetensors")
+        export([faces], [tmp_path], tmp_path / "weights.safetensors")
 
 
 def test_a_teacher_is_learned_from(story: Path, faces: Faces, tmp_path: Path) -> None:
@@ -233,9 +234,19 @@ def test_several_teachers_are_heard_alike(story: Path, faces: Faces, tmp_path: P
     assert not torch.equal(heard[0], heard[1])
     assert not torch.equal(heard[0], heard[2])
     assert torch.allclose(heard[2], heard[3], atol=1e-4)  # the order in which they are asked changes nothing
-    finished = export([faces], tmp_path / "2", tmp_path / "weights.safetensors")
+    finished = export([faces], [tmp_path / "2"], tmp_path / "weights.safetensors")
     assert finished.about["recipe"]["teacher"] == ["teacher1.safetensors", "teacher2.safetensors"]
     assert len(set(finished.about["teacher"])) == 2
+
+
+def test_the_mean_of_runs_with_one_beginning_is_exported(story: Path, faces: Faces, tmp_path: Path) -> None:
+    finishes = [story / f"finish{number}" for number in (1, 2, 3)]
+    means = [torch.load(run / "last.pt", weights_only=True)["averaged"]["votes.weight"] for run in finishes]
+    released = checkpoint.load(story / "face2emoji.safetensors").network.votes.weight
+    assert torch.allclose(released, sum(means) / 3, atol=2e-3)  # half precision
+    assert not torch.allclose(released, means[0], atol=2e-3)
+    with pytest.raises(DataError, match="began with the same weights"):
+        export([faces], [story / "teacher1", story / "teacher2"], tmp_path / "weights.safetensors")
 
 
 def test_mixed_faces_are_learned_from(faces: Faces, tmp_path: Path) -> None:
@@ -276,7 +287,7 @@ def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path:
 
 def test_what_a_run_began_with_is_named_without_its_place(story: Path, faces: Faces, tmp_path: Path) -> None:
     train(faces, replace(TINY, epochs=1, init=str(story / "teacher1.safetensors")), tmp_path)
-    assert export([faces], tmp_path, tmp_path / "x.safetensors").about["recipe"]["init"] == "teacher1.safetensors"
+    assert export([faces], [tmp_path], tmp_path / "x.safetensors").about["recipe"]["init"] == "teacher1.safetensors"
 
 
 def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None:
