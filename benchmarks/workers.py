@@ -264,10 +264,12 @@ class Feeder:
         answered: how many the workers have done.
         backlog: so many wait all the time; with none, they come at a rate.
         rate: jobs a second.
+        workers: their process ids; they stand still until the backlog is there, as after an outage.
     """
 
-    def __init__(self, engine: sa.Engine, answered: Any, backlog: int, rate: float) -> None:
+    def __init__(self, engine: sa.Engine, answered: Any, backlog: int, rate: float, workers: Sequence[int]) -> None:
         self._engine = engine
+        self._workers = workers
         self._answered = answered
         self._backlog = backlog
         self._rate = rate
@@ -278,7 +280,9 @@ class Feeder:
     def __enter__(self) -> Feeder:
         self._before = self._answered.value
         self._begun = time.monotonic()
-        self._store(self._backlog)
+        with _stopped(self._workers):
+            self._store(self._backlog)
+            _clean(self._engine)  # PostgreSQL does so by itself within a minute
         self._thread.start()
         return self
 
@@ -298,6 +302,18 @@ class Feeder:
         if number > 0:
             fill(self._engine, waiting_jobs(number))
             self.stored += number
+
+
+@contextmanager
+def _stopped(workers: Sequence[int]) -> Iterator[None]:
+    """Let these processes stand still meanwhile."""
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +379,7 @@ def measure_queue(postgres: Postgres, number: int, options: argparse.Namespace) 
     with waiting_workers(number, database, options, answered) as workers:
         for backlog in options.backlog:
             rate = 0.8 * number * options.readers / options.wait
-            with Feeder(engine, answered, backlog, rate):
+            with Feeder(engine, answered, backlog, rate, workers):
                 time.sleep(SETTLE_SECONDS)
                 before = reckon(postgres, engine, workers, answered)
                 time.sleep(options.seconds)
@@ -381,9 +397,13 @@ def measure_queue(postgres: Postgres, number: int, options: argparse.Namespace) 
 
 
 def _drop_waiting(engine: sa.Engine) -> None:
-    """Let the next backlog begin with an empty queue, whose dead rows are gone."""
+    """Let the next backlog begin with an empty queue."""
     with engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM dbos.workflow_status WHERE status = 'ENQUEUED'"))
+
+
+def _clean(engine: sa.Engine) -> None:
+    """Take dead rows out of the table of jobs and count what is in it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("VACUUM ANALYZE dbos.workflow_status"))
 
