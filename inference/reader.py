@@ -166,11 +166,11 @@ def preload() -> None:
         CheckpointError: as `load_reader`.
     """
     torch.set_num_threads(1)
-    _expressions(checkpoints.RELEASED)
+    _expressions(checkpoints.RELEASED, "cpu")
 
 
 @cache
-def _expressions(weights: Path, device: str = "cpu") -> tuple[ExpressionReader, str]:
+def _expressions(weights: Path, device: str) -> tuple[ExpressionReader, str]:
     """Return the network, which all readers share, for nobody writes to it; and the version of its weights."""
     loaded = checkpoints.load(weights)
     return ExpressionReader(loaded, device), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]

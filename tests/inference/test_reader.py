@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from inference import FaceReader, load_reader
+from inference import FaceReader, load_reader, preload
 from inference.emoji_map import RELEASED
+from inference.reader import _expressions
 
 
 @pytest.fixture
@@ -74,3 +75,10 @@ def test_faces_are_followed_in_pixels_of_the_full_size_photo(portrait: bytes) ->
         (followed,) = reader.read(file.getvalue(), before=[right]).faces
     assert abs(followed.box.left - right.left) < 20
     assert left.right < followed.box.left
+
+
+def test_what_is_preloaded_is_what_readers_use() -> None:
+    preload()  # in the fork server, for all readers that are forked from it
+    loaded = _expressions.cache_info().misses
+    with closing(load_reader()):
+        assert _expressions.cache_info().misses == loaded
