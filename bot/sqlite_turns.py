@@ -1,17 +1,17 @@
 """SQLite's connections, whose writes take turns.
 
 SQLite lets one write at a time. Whoever comes meanwhile sleeps and looks again, in the end every 100 ms, and may find
-another one there each time: under load for a second and more, in which an answer is given and not yet recorded. A lock
-wakes the next one at once, and the record of an answer goes before everything else.
+another one there each time: under load for a second and more, in which an answer is given and not yet recorded. A turn
+is handed to the next one at once, and the record of an answer goes before everything else.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 # So long a transaction waits for those that write before it.
@@ -25,17 +25,46 @@ URGENT = "operation_outputs"
 LASTING = (URGENT, "UPDATE main.workflow_status")
 
 
-@dataclass(frozen=True, slots=True)
 class Turns:
-    """What connections share.
+    """Whose turn it is, for all connections of one process.
 
-    Attributes:
-        writing: held by who writes.
-        line: held by the one ordinary write that writes or is the next to; what is urgent does not stand in line.
+    A turn is handed over and never free for the taking while anyone waits, so nobody is overtaken by who came later.
     """
 
-    writing: threading.Lock = field(default_factory=threading.Lock)
-    line: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._taken = False
+        self._urgent: deque[threading.Event] = deque()
+        self._ordinary: deque[threading.Event] = deque()
+        self._changing = threading.Lock()
+
+    def take(self, *, is_urgent: bool, seconds: float) -> bool:
+        """Wait for a turn, at most so many seconds, before everything that is not urgent if this is.
+
+        Returns:
+            Whether it came. Then it has to be handed on.
+        """
+        mine = threading.Event()
+        with self._changing:
+            if not self._taken:
+                self._taken = True
+                return True
+            line = self._urgent if is_urgent else self._ordinary
+            line.append(mine)
+        if mine.wait(seconds):
+            return True
+        with self._changing:
+            if not mine.is_set():
+                line.remove(mine)
+            return mine.is_set()
+
+    def hand_on(self) -> None:
+        """End a turn."""
+        with self._changing:
+            line = self._urgent or self._ordinary
+            if line:
+                line.popleft().set()
+            else:
+                self._taken = False
 
 
 class Cursor(sqlite3.Cursor):
@@ -68,7 +97,7 @@ class Connection(sqlite3.Connection):
     def __init__(self, turns: Turns, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._turns = turns
-        self._held: list[threading.Lock] = []
+        self._is_writing = False
         self._lasts = False
 
     def cursor(self, factory: Any = Cursor) -> Any:
@@ -81,15 +110,12 @@ class Connection(sqlite3.Connection):
         Raises:
             sqlite3.OperationalError: it did not come.
         """
-        if self._held or not sql.lstrip()[:7].upper().startswith(WRITES):
+        if self._is_writing or not sql.lstrip()[:7].upper().startswith(WRITES):
             return
-        is_urgent = URGENT in sql[:40]
         self._lasts = any(beginning in sql[:40] for beginning in LASTING)
-        for lock in (self._turns.writing,) if is_urgent else (self._turns.line, self._turns.writing):
-            if not lock.acquire(timeout=WRITE_SECONDS):
-                self._end_turn()
-                raise sqlite3.OperationalError("database is locked")
-            self._held.append(lock)
+        self._is_writing = self._turns.take(is_urgent=URGENT in sql[:40], seconds=WRITE_SECONDS)
+        if not self._is_writing:
+            raise sqlite3.OperationalError("database is locked")
 
     def commit(self) -> None:
         """Commit, and let the next one write. What fails to commit is rolled back by who sees it fail."""
@@ -122,5 +148,6 @@ class Connection(sqlite3.Connection):
             self._end_turn()
 
     def _end_turn(self) -> None:
-        while self._held:
-            self._held.pop().release()
+        if self._is_writing:
+            self._is_writing = False
+            self._turns.hand_on()
