@@ -153,10 +153,10 @@ def measure(data: bytes, runs: int, rate: float) -> tuple[Times, int]:
             crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
             shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
         with clocks["network"]:
-            scores = expressions.read(crops, shapes)
+            read = expressions.read(crops, shapes)
         with clocks["cues and map"]:
-            for face, aligned, row in zip(found, crops, scores, strict=True):
-                reader._face(photo, face, aligned, row, len(found))
+            for face, aligned, row, covered in zip(found, crops, read.scores, read.covered, strict=True):
+                reader._face(photo, face, aligned, row, float(covered), len(found))
         clocks["mesh"] = finder.mesh
         whole = _Clock()
         with whole:

@@ -80,6 +80,7 @@ class Measures:
         gaze_up: height of the irises above the line between the corners of the eyes, as a share of its length.
         gaze_aside: how far the irises are from the middle of that line, likewise.
         shade: brightness of the eyes' surroundings as a share of the cheeks'.
+        covered: log-odds that something hides the mouth, by the network (`inference.expression`).
     """
 
     yaw: float
@@ -102,6 +103,7 @@ class Measures:
     gaze_up: float
     gaze_aside: float
     shade: float
+    covered: float
 
     @property
     def lids_least(self) -> float:
@@ -172,6 +174,8 @@ def _below(measure: str, at: float, softness: float) -> Test:
 
 
 _EYES_SEEN = _above("shade", 0.68, 0.04)
+# Behind a mask or a hand the mesh invents a mouth.
+_MOUTH_SEEN = _below("covered", 0.5, 0.5)
 
 
 def _wink(closed: str, opened: str) -> tuple[Test, ...]:
@@ -197,7 +201,7 @@ _EYES_CLOSED = (
     _EYES_SEEN,
     *_FACING,
 )
-_SMILE = (_above("smile", 1.45, 0.4), *_FACING)
+_SMILE = (_above("smile", 1.45, 0.4), _MOUTH_SEEN, *_FACING)
 
 RULES: Mapping[str, tuple[Test, ...]] = {
     "wink_left": _wink("left", "right"),
@@ -205,13 +209,25 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "eyes_closed": _EYES_CLOSED,
     "eyes_squeezed": (_above("squeeze", 1, 0.3), *_EYES_CLOSED),
     "eyes_wide": (_above("lids_least", 0.4, 0.015), _above("looks_most", 0, 1), _EYES_SEEN, *_FACING),
-    "mouth_open": (_above("gap", 0.12, 0.02), *_FACING),
-    "mouth_wide_open": (_above("gap", 0.42, 0.04), *_FACING),
+    "mouth_open": (_above("gap", 0.12, 0.02), _MOUTH_SEEN, *_FACING),
+    "mouth_wide_open": (_above("gap", 0.42, 0.04), _MOUTH_SEEN, *_FACING),
     "smile_closed": (_below("gap", 0.06, 0.015), *_SMILE),
     "smile_open": (_above("gap", 0.06, 0.015), *_SMILE),
-    "smirk": (_above("smirk", 2.7, 0.4), _below("gap", 0.12, 0.02), *_FRONTAL),
-    "pout": (_below("mouth_width", 0.64, 0.02), _above("purse", 0.43, 0.02), _below("gap", 0.07, 0.01), *_FRONTAL),
-    "lips_pressed": (_below("lips", 0.197, 0.008), _below("gap", 0.02, 0.005), _below("smile", 1, 0.3), *_FRONTAL),
+    "smirk": (_above("smirk", 2.7, 0.4), _below("gap", 0.12, 0.02), _MOUTH_SEEN, *_FRONTAL),
+    "pout": (
+        _below("mouth_width", 0.64, 0.02),
+        _above("purse", 0.43, 0.02),
+        _below("gap", 0.07, 0.01),
+        _MOUTH_SEEN,
+        *_FRONTAL,
+    ),
+    "lips_pressed": (
+        _below("lips", 0.197, 0.008),
+        _below("gap", 0.02, 0.005),
+        _below("smile", 1, 0.3),
+        _MOUTH_SEEN,
+        *_FRONTAL,
+    ),
     "brows_raised": (_above("brows", 0.46, 0.015), _below("brow_difference", 0.09, 0.01), *_FACING),
     "brow_raised": (_above("brow_difference", 0.085, 0.01), *_FRONTAL),
     "brows_lowered": (_below("inner_brows", 0.23, 0.012), *_FRONTAL),
@@ -220,12 +236,13 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "looking_up": (_above("gaze_up", 0.145, 0.015), _above("lids_least", 0.22, 0.02), _EYES_SEEN, *_FRONTAL),
     "looking_aside": (_above("gaze_aside", 0.14, 0.015), _above("lids_least", 0.18, 0.02), _EYES_SEEN, *_FRONTAL),
     "eyes_covered": (_below("shade", 0.63, 0.04), *_FACING),
+    "mouth_covered": (_above("covered", 1, 0.5), *_FACING),
 }
 """Every cue and its tests; left and right are the person's own."""
 
 
 def read_cues(
-    landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8]
+    landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8], covered: float = -math.inf
 ) -> dict[str, float]:
     """Return the cues that are seen with their confidence, 0.5 to 1, the strongest first.
 
@@ -233,22 +250,25 @@ def read_cues(
         landmarks: (478, 3) of `FoundFace.landmarks`.
         pixels: the photo they were found in, (rows, columns, 3) RGB or (rows, columns) grey, uint8.
         aligned: the face's crop by `inference.crops`.
+        covered: log-odds that something hides the mouth; see `inference.expression`.
 
     Raises:
         ValueError: the landmarks fall together.
     """
-    measures = measure(landmarks, pixels, aligned)
+    measures = measure(landmarks, pixels, aligned, covered)
     sure = {cue: min(test.sureness(measures) for test in tests) for cue, tests in RULES.items()}
     seen = sorted((cue for cue in CUES if sure[cue] >= 0.5), key=lambda cue: -sure[cue])
     return {cue: sure[cue] for cue in seen}
 
 
-def measure(landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8]) -> Measures:
+def measure(
+    landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8], covered: float = -math.inf
+) -> Measures:
     """Measure one face; arguments and errors as `read_cues`."""
     head = hold_still(landmarks)
     lids_right, lids_left = eye_aspect_ratios(head.points)
     looks_right, looks_left = openness(pixels, landmarks)
-    return _measures(head, (lids_right, lids_left), (looks_right, looks_left), _shade(aligned))
+    return _measures(head, (lids_right, lids_left), (looks_right, looks_left), _shade(aligned), covered)
 
 
 def eye_aspect_ratios(points: Points) -> tuple[float, float]:
@@ -261,7 +281,9 @@ def eye_aspect_ratios(points: Points) -> tuple[float, float]:
     return right, left
 
 
-def _measures(head: Head, lids: tuple[float, float], looks: tuple[float, float], shade: float) -> Measures:
+def _measures(
+    head: Head, lids: tuple[float, float], looks: tuple[float, float], shade: float, covered: float
+) -> Measures:
     points = head.points
     brows = [_above_eye(points, eye[:2], brow) for eye, brow in zip(_EYES, _BROWS, strict=True)]
     inner_brows = sum(_above_eye(points, eye[1:2], brow) for eye, brow in zip(_EYES, _INNER_BROWS, strict=True)) / 2
@@ -297,6 +319,7 @@ def _measures(head: Head, lids: tuple[float, float], looks: tuple[float, float],
         gaze_up=up,
         gaze_aside=abs(aside),
         shade=shade,
+        covered=covered,
     )
 
 

@@ -1,6 +1,8 @@
-"""Crops -> calibrated probabilities over the seven expressions, one batch a photo."""
+"""Crops -> calibrated probabilities over the seven expressions, and whether the mouth is covered; a batch a photo."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +12,18 @@ from inference.checkpoint import Checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.errors import DeviceError
 from inference.network import Logits, multiplies_bfloat16
+
+
+class Expressions(NamedTuple):
+    """What was read in n faces.
+
+    Attributes:
+        scores: (n, 7) float32, probabilities in the order of `EXPRESSIONS`, each row summing to 1.
+        covered: (n,) float32, log-odds that something covers the mouth, -inf with weights that cannot tell.
+    """
+
+    scores: NDArray[np.float32]
+    covered: NDArray[np.float32]
 
 
 class ExpressionReader:
@@ -36,17 +50,20 @@ class ExpressionReader:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise DeviceError(f"The network cannot work on the device {device!r} here: {reason}.") from error
 
-    def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities, (n, 7) in the order of `EXPRESSIONS`, each row summing to 1.
+    def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Expressions:
+        """Read n faces, n >= 1.
 
         Args:
-            crops: (n, CROP_SIDE, CROP_SIDE) uint8, n >= 1.
+            crops: (n, CROP_SIDE, CROP_SIDE) uint8.
             shapes: (n, LANDMARKS, 3) float32 of `inference.crops.shape`.
         """
         with torch.inference_mode():
-            logits = self._network(torch.from_numpy(crops).to(self._device), torch.from_numpy(shapes).to(self._device))
-            return np.asarray(
-                self._calibration.probabilities(Logits(*(head.cpu() for head in logits))).numpy(), np.float32
+            answers = self._network.answer(
+                torch.from_numpy(crops).to(self._device), torch.from_numpy(shapes).to(self._device)
+            )
+            scores = self._calibration.probabilities(Logits(*(head.cpu() for head in answers.logits)))
+            return Expressions(
+                np.asarray(scores.numpy(), np.float32), np.asarray(answers.covered.cpu().numpy(), np.float32)
             )
 
 

@@ -23,6 +23,7 @@ class Architecture:
         shape: features drawn from the face's shape, beside those of the pixels; 0 for a network of pixels alone.
         votes: classes of the head that learns FER+'s votes.
         labels: classes of the head that learns FER2013's own labels.
+        covers: there is a head that tells whether something covers the mouth.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
@@ -30,6 +31,7 @@ class Architecture:
     shape: int = 64
     votes: int = 8
     labels: int = 7
+    covers: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -47,6 +49,7 @@ class Architecture:
             shape=int(stored.get("shape", 0)),  # 0.1.0 saw pixels alone
             votes=int(stored["votes"]),
             labels=int(stored["labels"]),
+            covers=bool(stored.get("covers", False)),  # the sixth release was the first with it
         )
 
 
@@ -55,6 +58,16 @@ class Logits(NamedTuple):
 
     votes: Tensor
     labels: Tensor
+
+
+class Answers(NamedTuple):
+    """What the network says of n faces: the `logits` of their expressions, and `covered`.
+
+    `covered` are the log-odds, (n,), that something hides the mouth, -inf from a network that cannot tell.
+    """
+
+    logits: Logits
+    covered: Tensor
 
 
 class Network(nn.Module):
@@ -85,6 +98,7 @@ class Network(nn.Module):
         self.shape = _Shape(architecture.shape) if architecture.shape else None
         self.votes = nn.Linear(before + architecture.shape, architecture.votes)
         self.labels = nn.Linear(before + architecture.shape, architecture.labels)
+        self.covers = nn.Linear(2 * before, 1) if architecture.covers else None
 
     def channels_last(self) -> Network:
         """Lay the weights out as the CPU's and the GPU's convolutions like them; return self."""
@@ -110,18 +124,40 @@ class Network(nn.Module):
         return self
 
     def forward(self, crops: Tensor, shapes: Tensor) -> Logits:
-        """Return the logits of n faces.
+        """Return the logits of n faces; arguments as `answer`."""
+        return self.answer(crops, shapes).logits
+
+    def answer(self, crops: Tensor, shapes: Tensor) -> Answers:
+        """Return all that the network can say of n faces.
 
         Args:
             crops: (n, side, side), grey values from 0 to 255, of any number type.
             shapes: (n, LANDMARKS, 3) float of `inference.crops.shape`; NaN where there is no mesh.
         """
-        pictures = normalise(crops).to(self._precision).contiguous(memory_format=torch.channels_last)
-        features = self.stages(self.stem(pictures)).float().mean(dim=(2, 3))
+        seen = self._see(crops)
+        features = seen.mean(dim=(2, 3))
         if self.shape is not None:
             features = torch.cat([features, self.shape(shapes)], dim=1)
         features = self.dropout(features)
-        return Logits(self.votes(features), self.labels(features))
+        if self.covers is None:
+            covered = seen.new_full((len(seen),), -torch.inf)
+        else:
+            covered = self.covers(_face_and_mouth(seen))[:, 0]
+        return Answers(Logits(self.votes(features), self.labels(features)), covered)
+
+    def look(self, crops: Tensor) -> Tensor:
+        """Return what tells a covered mouth, (n, 2 * widths[-1]): features of the face, and of its mouth.
+
+        Args:
+            crops: as in `answer`.
+        """
+        return _face_and_mouth(self._see(crops))
+
+    def _see(self, crops: Tensor) -> Tensor:
+        """Return the last stage's features, (n, widths[-1], side / 16, side / 16)."""
+        pictures = normalise(crops).to(self._precision).contiguous(memory_format=torch.channels_last)
+        seen: Tensor = self.stages(self.stem(pictures)).float()
+        return seen
 
 
 def multiplies_bfloat16() -> bool:
@@ -139,6 +175,13 @@ def normalise(crops: Tensor) -> Tensor:
     mean = pictures.mean(dim=(2, 3), keepdim=True)
     deviation = pictures.std(dim=(2, 3), keepdim=True)
     return (pictures - mean) / (deviation + 8.0)
+
+
+def _face_and_mouth(seen: Tensor) -> Tensor:
+    """Return the means of features, (n, width, rows, columns), over all and over the middle of the lower half."""
+    rows, columns = seen.shape[2:]
+    mouth = seen[:, :, rows // 2 :, columns // 4 : columns - columns // 4]
+    return torch.cat([seen.mean(dim=(2, 3)), mouth.mean(dim=(2, 3))], dim=1)
 
 
 def _fold(layers: nn.Sequential) -> None:

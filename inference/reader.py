@@ -119,19 +119,25 @@ class FaceReader:
             return Reading(photo.width, photo.height, (), None)
         crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
         shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
-        scores = self._expressions.read(crops, shapes)
+        read = self._expressions.read(crops, shapes)
         faces = tuple(
-            self._face(photo, face, aligned, row, len(found))
-            for face, aligned, row in zip(found, crops, scores, strict=True)
+            self._face(photo, face, aligned, row, float(covered), len(found))
+            for face, aligned, row, covered in zip(found, crops, read.scores, read.covered, strict=True)
         )
         main = main_face(faces, self._emoji_map.group)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)
 
     def _face(
-        self, photo: Photo, found: FoundFace, aligned: NDArray[np.uint8], row: NDArray[np.float32], faces: int
+        self,
+        photo: Photo,
+        found: FoundFace,
+        aligned: NDArray[np.uint8],
+        row: NDArray[np.float32],
+        covered: float,
+        faces: int,
     ) -> FaceReading:
         # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
-        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned)
+        cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned, covered)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))
         if self._two_witnesses:
             scores = weigh(scores, cues)

@@ -31,6 +31,7 @@ CUES = (
     "looking_up",
     "looking_aside",
     "eyes_covered",
+    "mouth_covered",
 )
 """All cues that a reading may carry; left and right are the person's own. `inference.cues.RULES` has their tests."""
 

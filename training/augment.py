@@ -57,20 +57,49 @@ def augment(
     touched = _chosen(pictures, generator, 0.15) & ~untouched
     turn = _turn(pictures, mirrored, generator)
     moved = _move(pictures, turn, side)
-    spoilt = _touch(_wear(_tan(pictures, generator), masked, generator), touched, generator)
+    spoilt = _wear_glasses(_tan(pictures, generator), generator)
+    spoilt = _touch(_wear_mask(spoilt, masked, generator), touched, generator)
     spoilt = _move(spoilt, turn, side)
     spoilt = _light(spoilt, generator)
     spoilt = _soften(spoilt, generator)
     spoilt = _cover(spoilt, generator)
-    noise = torch.randn(spoilt.shape, generator=generator, device=spoilt.device)
-    spoilt = spoilt + noise * _uniform(spoilt, generator, 0, 0.42) ** 3
-    spoilt = _compress(spoilt.clamp(0, 1), generator)
+    spoilt = _compress(_grain(spoilt, generator).clamp(0, 1), generator)
     pictures = torch.where(untouched, moved, spoilt)
     seen = torch.where(mirrored[:, None, None], mirror(shapes, order), shapes)
     return Augmented(
         pictures.clamp(0, 1)[:, 0] * 255,
         _distrust(seen, (masked | touched).flatten(), hide, generator),
     )
+
+
+def cover_mouths(crops: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return changed crops, some with a mask, fingers or a box on them, and the share of each mouth that these hide.
+
+    Args:
+        crops: (n, s, s) uint8.
+        generator: the only source of chance, on the device of `crops`.
+
+    Returns:
+        Crops (n, s, s) float in 0..255, all turned and moved, half of them also lit, blurred, grained and compressed;
+        shares (n,), 0 to 1, of the mouth's surroundings.
+    """
+    pictures = crops.float()[:, None] / 255
+    side = pictures.shape[-1]
+    masked = _chosen(pictures, generator, 0.2)
+    touched = _chosen(pictures, generator, 0.35) & ~masked
+    bare = _wear_glasses(_tan(pictures, generator), generator)
+    covered = _touch(_wear_mask(bare, masked, generator), touched, generator)
+    covered = torch.where(masked | touched, covered, _cover(covered, generator))
+    mouth_x, mouth_y = (ANCHORS[2] * side).tolist()
+    rows = slice(round(mouth_y - 0.07 * side), round(mouth_y + 0.13 * side))
+    columns = slice(round(mouth_x - 0.17 * side), round(mouth_x + 0.17 * side))
+    shares = ((covered - bare).abs() > 1e-4)[:, 0, rows, columns].float().mean(dim=(1, 2))
+    mirrored = _chosen(pictures, generator, 0.5).flatten()
+    moved = _move(covered, _turn(pictures, mirrored, generator), side)
+    spoilt = _grain(_soften(_light(moved, generator), generator), generator)
+    spoilt = _compress(spoilt.clamp(0, 1), generator)
+    pictures = torch.where(_chosen(pictures, generator, 0.5), spoilt, moved)
+    return pictures.clamp(0, 1)[:, 0] * 255, shares
 
 
 def mirror_order(mean: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -110,10 +139,10 @@ def _chosen(like: Tensor, generator: torch.Generator, share: float) -> Tensor:
     return torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device) < share
 
 
-def _wear(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tensor:
-    """Put spectacles or sunglasses on three in ten, with a reflection on half of those, and a mask on the chosen."""
+def _wear_glasses(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Put spectacles or sunglasses on three in ten, with a reflection on half of those."""
     place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
-    (left_x, eye_y), (right_x, _), (_, mouth_y) = ANCHORS.tolist()
+    (left_x, eye_y), (right_x, _), _ = ANCHORS.tolist()
     width, height = _uniform(pictures, generator, 0.11, 0.18), _uniform(pictures, generator, 0.08, 0.15)
     across = torch.minimum((place - left_x).abs(), (place - right_x).abs())
     lens = (across / width) ** 4 + ((place[:, None] - eye_y) / height) ** 4
@@ -123,7 +152,13 @@ def _wear(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tenso
     worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & wearing
     tint, shade = _uniform(pictures, generator, 0.6, 1), _uniform(pictures, generator, 0, 0.35)
     pictures = torch.where(worn, pictures * (1 - tint) + shade * tint, pictures)
-    pictures = torch.where(wearing, _glint(pictures, lens, generator), pictures)
+    return torch.where(wearing, _glint(pictures, lens, generator), pictures)
+
+
+def _wear_mask(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> Tensor:
+    """Put a mask on the chosen."""
+    place = torch.linspace(0, 1, pictures.shape[-1], device=pictures.device)
+    mouth_y = float(ANCHORS[2, 1])
     edge = _uniform(pictures, generator, mouth_y - 0.27, mouth_y - 0.1)
     below = place[:, None] - edge - _uniform(pictures, generator, 0, 1.2) * (place - 0.5) ** 2
     # Pleats and a hem: else bright cloth with dark lines is taken for teeth.
@@ -217,6 +252,12 @@ def _soften(pictures: Tensor, generator: torch.Generator) -> Tensor:
     kernel = torch.exp(-0.5 * ((place[:, None] - place) / deviation) ** 2)
     kernel = kernel / kernel.sum(dim=-1, keepdim=True)  # a row each, the edges repeat what is inside
     return kernel @ pictures @ kernel.mT
+
+
+def _grain(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Add the noise of a sensor, little to most."""
+    noise = torch.randn(pictures.shape, generator=generator, device=pictures.device)
+    return pictures + noise * _uniform(pictures, generator, 0, 0.42) ** 3
 
 
 def _cover(pictures: Tensor, generator: torch.Generator) -> Tensor:

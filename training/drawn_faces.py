@@ -29,6 +29,9 @@ OVAL = (
 )
 NOSE = (168, 6, 197, 195, 5, 4), (98, 97, 2, 326, 327)
 
+# Where a mask ends: over the nose, along the jaw.
+MASK = (5, 280, 361, 397, 378, 152, 149, 172, 132, 50)
+
 RIGHT, LEFT = 0, 1
 Face = Points
 
@@ -119,6 +122,7 @@ SHOWN: dict[str, Callable[[Face], Face]] = {
     "looking_up": lambda face: _looking(face, 0, -0.055),
     "looking_aside": lambda face: _looking(face, 0.1, 0),
     "eyes_covered": lambda face: face,
+    "mouth_covered": lambda face: face,
 }
 """What to do to the mean face for each cue."""
 
@@ -129,7 +133,7 @@ def showing(cue: str | None = None) -> Face:
     return SHOWN[cue](face) if cue else face
 
 
-CELL, COLUMNS, UNIT = 150, 5, 40.0
+CELL, COLUMNS, UNIT = 150, 7, 40.0
 
 
 def draw(out: Path) -> None:
@@ -143,19 +147,19 @@ def draw(out: Path) -> None:
     ]
     for index, cue in enumerate(SHOWN):
         x, y = (index % COLUMNS + 0.5) * CELL, (index // COLUMNS + 0.37) * CELL
-        lines.append(f'<g transform="translate({x:.0f} {y:.0f})">{_face(showing(cue), cue == "eyes_covered")}')
+        lines.append(f'<g transform="translate({x:.0f} {y:.0f})">{_face(showing(cue), cue)}')
         lines.append(f'<text y="{CELL * 0.58:.0f}" fill="#333" stroke="none">{cue}</text></g>')
     out.write_text("\n".join([*lines, "</svg>"]) + "\n", "utf-8")
 
 
-def _face(face: Face, covered: bool) -> str:
+def _face(face: Face, cue: str) -> str:
     # The outline of what we see, from wherever we see it.
     outline = cv2.convexHull(face[:, :2].astype(np.float32), returnPoints=False)
     shapes = [_line(face, outline.ravel().tolist(), "#fde7c8")]
     shapes += [_line(face, brow, "#333") for brow in BROWS]
     for (upper, lower), (outer, inner), iris in zip(LIDS, CORNERS, IRISES, strict=True):
         eye = (outer, *upper, inner, *lower[::-1])
-        if covered:
+        if cue == "eyes_covered":
             shapes.append(_lens(face, eye))
             continue
         shapes.append(_line(face, eye, "#fff"))
@@ -169,6 +173,8 @@ def _face(face: Face, covered: bool) -> str:
         _line(face, (right, *outer, left, inner_left, *inner[::-1], inner_right), "#d88")
         for outer, inner in (UPPER_LIP, LOWER_LIP)
     ]
+    if cue == "mouth_covered":
+        shapes.append(_line(face, MASK, "#9cd"))
     return "".join(shapes)
 
 

@@ -18,6 +18,7 @@ from inference.network import Network
 from inference.reading import EXPRESSIONS
 from training.calibrate import fit
 from training.config import Config
+from training.covers import with_covers
 from training.data import SPLITS, Faces, together, truth
 from training.files import DataError, Place, place
 from training.metrics import split_figures
@@ -49,7 +50,7 @@ def export(
     recipes = [_recipe(Config(**state["config"])) for state in states]
     network = Network(architecture(Config(**first["config"])))
     network.load_state_dict(_mean([state["averaged"] for state in states]))
-    network.eval()
+    network = with_covers(network.eval(), together(parts))
     about = {
         "epochs": first["epoch"],
         "recipe": recipes[0],

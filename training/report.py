@@ -170,7 +170,9 @@ def _prepared(loaded: Checkpoint, path: Path) -> list[_Answers]:
         starts = tqdm(range(0, len(rows), BATCH), desc=f"{path.stem} {split}", unit="batch")
         scores = np.concatenate(
             [
-                reader.read(part.crops[start : start + BATCH], part.shapes[start : start + BATCH].astype(np.float32))
+                reader.read(
+                    part.crops[start : start + BATCH], part.shapes[start : start + BATCH].astype(np.float32)
+                ).scores
                 for start in starts
             ]
         )

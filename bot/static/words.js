@@ -62,6 +62,7 @@ export const CUES = {
   looking_up: "looking up",
   looking_aside: "looking aside",
   eyes_covered: "eyes covered",
+  mouth_covered: "mouth covered",
 };
 
 /** What rules may ask for besides: any of several cues. @type {Record<string, string>} */

@@ -40,6 +40,7 @@ EXAMPLES = (
     example("😗", "lips in a kiss", "pout", neutral=0.6),
     example("😜", "a cheeky wink, the mouth wide open", "wink_left mouth_wide_open", happy=0.6),
     example("😉", "a wink", "wink_left smile_closed", happy=0.9),
+    example("😷", "a mask, or something else over the mouth", "mouth_covered", neutral=0.6),
     example("😂", "laughter with a wide open mouth and closed eyes", "mouth_wide_open eyes_squeezed", happy=0.9),
     example("😆", "an open smile that squeezes the eyes", "eyes_squeezed smile_open", happy=0.9),
     example("😄", "an open smile that closes the eyes", "eyes_closed smile_open", happy=0.9),

@@ -21,6 +21,7 @@ STYLE = (
     ".l{fill:none;stroke:#4a3a00;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}"
     ".s{stroke:#4a3a00;stroke-width:1.5}"
 )
+MASK = '<path d="M9 27L24 24 39 27 36 37Q24 46 12 37z" fill="#cfe8f2" class="s"/>'
 EYES = (17, 31)  # x of the person's right eye and left eye: we look at them
 
 
@@ -35,7 +36,7 @@ def schematic(expression: str, cues: Collection[str]) -> str:
     parts += ["" if "eyes_covered" in cues else _eye(side, cues) for side in (0, 1)]
     if "eyes_covered" in cues:
         parts.append('<path d="M8 17h32v3a7 6 0 0 1-14 1l-1-2h-2l-1 2a7 6 0 0 1-14-1z" fill="#222"/>')
-    parts.append(_mouth(expression, cues))
+    parts.append(MASK if "mouth_covered" in cues else _mouth(expression, cues))
     turn = ' transform="rotate(16 24 24)"' if "head_tilted" in cues else ""
     return f"<g{turn}>{''.join(parts)}</g>"
 

@@ -108,7 +108,7 @@ def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, 
 
 
 def read(network: Network, crop_batch: Crops, shapes: Shapes, calibration: Calibration = PLAIN) -> Shapes:
-    return ExpressionReader(Checkpoint(network, calibration, {})).read(crop_batch, shapes)
+    return ExpressionReader(Checkpoint(network, calibration, {})).read(crop_batch, shapes).scores
 
 
 def test_probabilities(network: Network, crop_batch: Crops, shapes: Shapes) -> None:
@@ -118,6 +118,12 @@ def test_probabilities(network: Network, crop_batch: Crops, shapes: Shapes) -> N
     # A batch answers as its pictures do one by one.
     alone = [read(network, crop_batch[row : row + 1], shapes[row : row + 1]) for row in range(5)]
     assert scores == pytest.approx(np.concatenate(alone), abs=1e-5)
+
+
+def test_a_network_without_the_head_for_it_calls_no_mouth_covered(
+    network: Network, crop_batch: Crops, shapes: Shapes
+) -> None:
+    assert (ExpressionReader(Checkpoint(network, PLAIN, {})).read(crop_batch, shapes).covered == -np.inf).all()
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps:99", "meta", "no such kind"])

@@ -38,8 +38,12 @@ SHIFT = 4
 SKIN, DARK, WHITE, LIP, IRIS = (205, 165, 140), (60, 40, 30), (240, 238, 235), (170, 90, 90), (70, 50, 40)
 
 
-def seen_in(mesh: Mesh, pixels: Pixels) -> dict[str, float]:
-    return read_cues(mesh, pixels, crop(pixels, anchors_of(mesh)))
+# What the network says of a free mouth, and of a masked one.
+FREE, MASKED = -6.0, 5.0
+
+
+def seen_in(mesh: Mesh, pixels: Pixels, covered: float = FREE) -> dict[str, float]:
+    return read_cues(mesh, pixels, crop(pixels, anchors_of(mesh)), covered)
 
 
 class Photo:
@@ -48,6 +52,7 @@ class Photo:
     def __init__(self, face: Points, scale: float = 90, at: tuple[float, float] = (256, 256)) -> None:
         self.mesh: Mesh = (face * scale + (*at, 0)).astype(np.float32)
         self.scale = scale
+        self.covered = FREE
         self.pixels = np.full((640, 640, 3), 120, np.uint8)
         self._fill(OVAL, SKIN)
         for side in (0, 1):
@@ -60,7 +65,7 @@ class Photo:
 
     @property
     def cues(self) -> dict[str, float]:
-        return seen_in(self.mesh, self.pixels)
+        return seen_in(self.mesh, self.pixels, self.covered)
 
     def wear_dark_glasses(self) -> Photo:
         for side in (0, 1):
@@ -92,6 +97,8 @@ class Photo:
 
 def photo_of(cue: str | None) -> Photo:
     photo = Photo(showing(cue))
+    if cue == "mouth_covered":
+        photo.covered = MASKED
     return photo.wear_dark_glasses() if cue == "eyes_covered" else photo
 
 
@@ -156,6 +163,20 @@ def test_of_a_head_turned_away_only_that_is_said(cue: str, yaw: float) -> None:
 @pytest.mark.parametrize("cue", ["wink_left", "eyes_closed", "eyes_wide", "looking_up", "looking_aside"])
 def test_behind_dark_glasses_eyes_do_nothing(cue: str) -> None:
     assert set(Photo(showing(cue)).wear_dark_glasses().cues) == {"eyes_covered"}
+
+
+@pytest.mark.parametrize("cue", ["mouth_wide_open", "smile_closed", "smile_open", "smirk", "pout", "lips_pressed"])
+def test_of_a_covered_mouth_nothing_else_is_said(cue: str) -> None:
+    photo = photo_of(cue)
+    assert cue in photo.cues
+    photo.covered = MASKED
+    assert set(photo.cues) == {"mouth_covered"}
+
+
+def test_weights_that_cannot_tell_cover_no_mouth() -> None:
+    photo = photo_of("smile_open")
+    photo.covered = -np.inf
+    assert set(photo.cues) == {"smile_open", "mouth_open"}
 
 
 def test_the_landmarks_alone_make_no_wink_nor_closed_eyes() -> None:

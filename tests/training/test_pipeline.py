@@ -17,7 +17,7 @@ from inference.network import Logits
 from inference.reading import EXPRESSIONS
 from training.__main__ import main
 from training.ablations import VARIANTS, Plan, Variant, ablate
-from training.augment import _tan, _touch, _wear, augment, mirror, mirror_order
+from training.augment import _tan, _touch, _wear_glasses, _wear_mask, augment, mirror, mirror_order
 from training.calibrate import fit
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, read_people, together
@@ -163,14 +163,15 @@ def test_what_is_worn_or_held_covers_what_it_should() -> None:
     def changed(pictures: torch.Tensor, where: tuple[slice, slice]) -> torch.Tensor:
         return ((pictures[:, 0, where[0], where[1]] - 0.6).abs() > 0.01).float().mean(dim=(1, 2))
 
-    masked = _wear(grey, everyone, chance)
+    masked = _wear_mask(grey, everyone, chance)
     assert (changed(masked, mouth) > 0.9).float().mean() > 0.9
-    spectacles = (changed(_wear(grey, ~everyone, chance), eyes) > 0).float().mean()
+    spectacles = (changed(_wear_glasses(grey, chance), eyes) > 0).float().mean()
     assert 0.1 < float(spectacles) < 0.6
-    assert (changed(_wear(grey, ~everyone, chance), mouth) == 0).all()
+    assert (changed(_wear_glasses(grey, chance), mouth) == 0).all()
     touched = _touch(grey, everyone, chance)
     assert (changed(touched, (slice(30, 64), slice(0, 64))) > 0.1).float().mean() > 0.8
     assert torch.equal(_touch(grey, ~everyone, chance), grey)
+    assert torch.equal(_wear_mask(grey, ~everyone, chance), grey)
     tanned = _tan(grey, chance)
     assert 0.1 < float((changed(tanned, (slice(34, 44), slice(14, 24))) > 0.5).float().mean()) < 0.6
     assert (changed(tanned, (slice(0, 2), slice(0, 2))) < 0.1).all()  # what is beside the face keeps its light
