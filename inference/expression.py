@@ -12,6 +12,7 @@ from inference.checkpoint import Checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.errors import DeviceError
 from inference.network import Logits, multiplies_bfloat16
+from inference.packed import pack
 
 
 class Expressions(NamedTuple):
@@ -43,7 +44,8 @@ class ExpressionReader:
         try:
             self._device = torch.device(device)
             network = checkpoint.network.folded().to(self._device)
-            self._network = (network.in_bfloat16() if _multiplies_bfloat16(self._device) else network).channels_last()
+            network = (network.in_bfloat16() if _multiplies_bfloat16(self._device) else network).channels_last()
+            self._network = pack(network, CROP_SIDE) if self._device.type == "cpu" else network
             if self._device.type != "cpu":  # what does not work had better show now, and memory be taken
                 self.read(np.zeros((1, CROP_SIDE, CROP_SIDE), np.uint8), np.zeros((1, LANDMARKS, 3), np.float32))
         except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:

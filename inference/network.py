@@ -91,7 +91,7 @@ class Network(nn.Module):
         before = widths[0]
         for stage, (width, count) in enumerate(zip(widths, architecture.blocks, strict=True)):
             for block in range(count):
-                stages.append(_Block(before, width, stride=2 if stage and not block else 1))
+                stages.append(Block(before, width, stride=2 if stage and not block else 1))
                 before = width
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(0.2)
@@ -218,9 +218,12 @@ class _Shape(nn.Module):
         return features
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Two convolutions beside a shortcut; `stride` halves the picture if it is 2."""
+
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         last = nn.BatchNorm2d(width)
         nn.init.zeros_(last.weight)  # a block starts as the identity (Goyal et al. 2017)
         self.path = nn.Sequential(
@@ -236,5 +239,6 @@ class _Block(nn.Module):
             self.shortcut = nn.Sequential(pool, nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Return (n, width, rows / stride, columns / stride) for pictures (n, before, rows, columns)."""
         out: Tensor = torch.relu(self.path(pictures) + self.shortcut(pictures))
         return out
