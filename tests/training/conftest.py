@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference.faces import FaceFinder
+from inference.photo import decode
+from training.corruptions import Scene
 from training.data import SPLITS, VOTE_COLUMNS
+from training.robustness import find_scene
 
 Picture = NDArray[np.uint8]
 HAPPY, NEUTRAL = 3, 6
@@ -54,6 +59,22 @@ class SmallData:
             for (_, _, usage), row in zip(self.rows, self.votes, strict=True):
                 writer.writerow([usage, "", *row])
         return faces, votes
+
+
+@pytest.fixture(scope="module")
+def finder() -> Iterator[FaceFinder]:
+    """Finds faces, one at a time."""
+    finder = FaceFinder()
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def scene(finder: FaceFinder, portrait: bytes) -> Scene:
+    """The portrait and its landmarks."""
+    found = find_scene(finder, decode(portrait).pixels)
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="session")

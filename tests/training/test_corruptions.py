@@ -1,13 +1,10 @@
 """Every corruption does to a photo what its name says, and does it again."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from inference.faces import FaceFinder
-from inference.photo import decode
 from training.corruptions import CORRUPTIONS, STRENGTHS, Corruption, Picture, Scene
 from training.robustness import find_scene
 
@@ -17,20 +14,6 @@ WORN = ("glasses", "sunglasses", "mask", "hand")
 LEFT_EYE, RIGHT_EYE, MOUTH = (33, 133, 159, 145), (362, 263, 386, 374), (61, 291, 13, 14)
 
 every = pytest.mark.parametrize("way", CORRUPTIONS, ids=lambda way: way.name)
-
-
-@pytest.fixture(scope="module")
-def finder() -> Iterator[FaceFinder]:
-    finder = FaceFinder()
-    yield finder
-    finder.close()
-
-
-@pytest.fixture(scope="module")
-def scene(finder: FaceFinder, portrait: bytes) -> Scene:
-    found = find_scene(finder, decode(portrait).pixels)
-    assert found is not None
-    return found
 
 
 def change(before: Picture, after: Picture, marks: NDArray[np.float64]) -> float:

@@ -12,28 +12,13 @@ from inference.checkpoint import Checkpoint
 from inference.crops import LANDMARKS, crop
 from inference.faces import FaceFinder
 from inference.network import Architecture, Network
-from inference.photo import Photo, decode
+from inference.photo import Photo
 from training.augment import cover_mouths
 from training.corruptions import CORRUPTIONS, STRENGTHS, Corruption, Picture, Scene
 from training.covers import with_covers
 from training.data import FER_PLUS, VOTE_COLUMNS, Faces
-from training.robustness import find_scene
 
 MASK = next(way for way in CORRUPTIONS if way.name == "mask")
-
-
-@pytest.fixture(scope="module")
-def finder() -> Iterator[FaceFinder]:
-    finder = FaceFinder()
-    yield finder
-    finder.close()
-
-
-@pytest.fixture(scope="module")
-def scene(finder: FaceFinder, portrait: bytes) -> Scene:
-    found = find_scene(finder, decode(portrait).pixels)
-    assert found is not None
-    return found
 
 
 @pytest.fixture(scope="module")
