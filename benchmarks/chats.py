@@ -34,6 +34,7 @@ from PIL import Image, ImageEnhance
 from pydantic import SecretStr
 from tqdm import tqdm
 
+from benchmarks.numbers import amount, positive, several
 from benchmarks.processes import family, megabytes, processor_seconds
 from bot.settings import Settings
 from bot.store import Chat, Store, open_database
@@ -457,18 +458,16 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=3, help="of everything (3)")
-    parser.add_argument("--selfies", type=int, default=60, help="one at a time, in each run (60)")
-    parser.add_argument("--rates", type=_numbers, default=[25, 30], help="a second, until one is not held (25,30)")
-    parser.add_argument("--seconds", type=float, default=60, help="of each rate, in each run (60)")
-    parser.add_argument("--burst", type=int, metavar="N", help="measure only this: so many selfies at once")
-    parser.add_argument("--within", type=float, default=10, help="seconds of the burst (10)")
+    parser.add_argument("--runs", type=positive, default=3, help="of everything (3)")
+    parser.add_argument("--selfies", type=positive, default=60, help="one at a time, in each run (60)")
+    parser.add_argument(
+        "--rates", type=several(amount), default=[25, 30], help="a second, until one is not held (25,30)"
+    )
+    parser.add_argument("--seconds", type=amount, default=60, help="of each rate, in each run (60)")
+    parser.add_argument("--burst", type=positive, metavar="N", help="measure only this: so many selfies at once")
+    parser.add_argument("--within", type=amount, default=10, help="seconds of the burst (10)")
     parser.add_argument("--database", help="an empty one, postgresql://...; SQLite in a temporary folder by default")
     return parser
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
 
 
 def run(

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.numbers import amount, positive
 from inference import DeviceError, Reading, checkpoint
 from inference.crops import crop
 from inference.expression import ExpressionReader
@@ -114,9 +115,11 @@ def main() -> None:
     """Print the comparison, a line a batch, and a line a number of processes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.device", description=__doc__)
     parser.add_argument("--device", default="cuda", help="as in FACE2EMOJI_DEVICE (default cuda)")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 256], help="faces at a time")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4, 8], help="readers at a time")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each line (default 2)")
+    parser.add_argument(
+        "--batches", type=positive, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 256], help="faces at a time"
+    )
+    parser.add_argument("--processes", type=positive, nargs="+", default=[1, 2, 4, 8], help="readers at a time")
+    parser.add_argument("--seconds", type=amount, default=2.0, help="for each line (default 2)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:

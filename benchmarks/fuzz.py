@@ -29,6 +29,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.numbers import natural, positive
 from tests.inference.picture_files import (
     FORMATS,
     HOSTILE,
@@ -357,9 +358,9 @@ def run(files: range, seed: int, *, decode_only: bool = False, keep: Path | None
 def main() -> int:
     """Run, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first file")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--files", type=positive, default=20_000)
+    parser.add_argument("--first", type=natural, default=0, help="number of the first file")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--decode-only", action="store_true", help="look for no faces")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where files that did harm are written")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)

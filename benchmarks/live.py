@@ -27,6 +27,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance
 from websockets.sync.client import connect
 
+from benchmarks.numbers import amount, positive
 from tests.e2e.chromium import find
 from tests.e2e.served import ASTRONAUT, launch, running_bot, write_film
 
@@ -164,9 +165,9 @@ def line(name: str, seconds: Sequence[float]) -> str:
 def main() -> None:
     """Print round trips and rates, for each number of pages."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long to watch, after two for warming up")
-    parser.add_argument("--pages", type=int, nargs="+", default=[1, 4], help="how many at the same time")
-    parser.add_argument("--workers", type=int, default=2, help="the bot's readers")
+    parser.add_argument("--seconds", type=amount, default=20.0, help="how long to watch, after two for warming up")
+    parser.add_argument("--pages", type=positive, nargs="+", default=[1, 4], help="how many at the same time")
+    parser.add_argument("--workers", type=positive, default=2, help="the bot's readers")
     parser.add_argument("--chromium", action="store_true", help="real pages in a real browser")
     options = parser.parse_args()
     load = os.getloadavg()[0]

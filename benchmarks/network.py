@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks.numbers import positive
 from inference import checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.expression import ExpressionReader
@@ -100,7 +101,7 @@ def main() -> None:
     """Print medians, ranges and the ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.network", description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=checkpoint.RELEASED, help="default: the released weights")
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=positive, default=200)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)

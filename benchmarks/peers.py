@@ -30,6 +30,7 @@ from typing import IO
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.numbers import positive
 from inference.reading import EXPRESSIONS
 from tests import npm
 from training.files import DataError
@@ -517,7 +518,7 @@ def main() -> int:
     )
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser.add_argument("labels", type=Path, nargs="+", help="csv files with the columns file, label, person")
-    parser.add_argument("--limit", type=int, help="so many pictures of each set, chosen by chance")
+    parser.add_argument("--limit", type=positive, help="so many pictures of each set, chosen by chance")
     parser.add_argument("--setup", type=Path, default=cache / "face2emoji-peers", help="where the peers are installed")
     parser.add_argument("--out", type=Path, help="also write all figures as JSON")
     parser.add_argument("--peers", nargs="+", choices=[peer.runner for peer in PEERS[2:]], help="only these")

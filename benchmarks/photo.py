@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.network import multiply_adds
+from benchmarks.numbers import amount, positive
 from inference import checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
 from inference.emoji_map import load_emoji_map
@@ -249,8 +250,8 @@ def _p95(values: list[float]) -> float:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photo", description=__doc__)
-    parser.add_argument("--runs", type=int, default=60, help="of each picture (default 60)")
-    parser.add_argument("--seconds", type=float, default=10, help="of each measure of photos a second (default 10)")
+    parser.add_argument("--runs", type=positive, default=60, help="of each picture (default 60)")
+    parser.add_argument("--seconds", type=amount, default=10, help="of each measure of photos a second (default 10)")
     options = parser.parse_args()
     if options.runs < 2:
         parser.error("--runs must be at least 2")

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.chats import selfies
+from benchmarks.numbers import amount, positive
 from benchmarks.processes import family, megabytes
 from tests.e2e.served import running_bot
 
@@ -48,8 +49,8 @@ def measure(workers: int, data: bytes, seconds: float) -> tuple[float, float, fl
 def main() -> None:
     """Print a line for each number of readers."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measure (20)")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="how many readers (1 2)")
+    parser.add_argument("--seconds", type=amount, default=20.0, help="of each measure (20)")
+    parser.add_argument("--workers", type=positive, nargs="+", default=[1, 2], help="how many readers (1 2)")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, Python {sys.version.split()[0]}")
     print(f"{'readers':>7}{'round trip, ms':>16}{'answers a second':>18}{'times':>7}{'memory, MB':>12}")

@@ -33,6 +33,7 @@ from websockets.sync.client import connect
 
 from benchmarks.chats import PATIENCE, PORTRAIT, Platform, _switch_on, running_bot
 from benchmarks.live import frames, jpeg
+from benchmarks.numbers import amount
 from benchmarks.slack import Slack
 from benchmarks.startup import free_port
 from benchmarks.telegram import Telegram
@@ -348,8 +349,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=30, help="how long (30)")
-    parser.add_argument("--rate", type=float, default=8, help="selfies a second on both platforms together (8)")
+    parser.add_argument("--minutes", type=amount, default=30, help="how long (30)")
+    parser.add_argument("--rate", type=amount, default=8, help="selfies a second on both platforms together (8)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         verdicts = soak(options.minutes, options.rate, Path(folder))

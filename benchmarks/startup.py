@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from benchmarks.numbers import positive
 from benchmarks.processes import megabytes
 from tests.bot.slack_server import SlackProcess
 from tests.bot.slack_world import APP_TOKEN, BOT_TOKEN
@@ -87,7 +88,7 @@ def _get(request: str | urllib.request.Request) -> bool:
 def main() -> None:
     """Print medians and ranges."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=positive, default=5)
     runs = parser.parse_args().runs
     with ExitStack() as stack:
         slack, telegram = stack.enter_context(SlackProcess()), stack.enter_context(TelegramProcess())

@@ -41,6 +41,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from benchmarks.chats import PATIENCE, machine, selfies
+from benchmarks.numbers import amount, natural, positive, several
 from benchmarks.processes import family, processor_seconds
 from bot.jobs import AT_ONCE, JOB_VERSION, Jobs, PhotoRef, PostReader, Result, SelfieJob
 from bot.logs import configure_logs
@@ -508,23 +509,21 @@ def _wait_for(server: TelegramServer, number: int) -> None:
             answered, end = now, time.monotonic() + PATIENCE
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
 def main() -> int:
     """Run the benchmark; 1 when a job was lost or answered twice."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.workers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=("selfies", "queue"), help="measure one of both")
-    parser.add_argument("--selfies", type=int, default=400, help="for each number of real workers (400)")
-    parser.add_argument("--real", type=_numbers, default=[1, 2, 4], help="numbers of real workers (1,2,4)")
-    parser.add_argument("--workers", type=_numbers, default=[1, 2, 4, 8, 16], help="that wait (1,2,4,8,16)")
-    parser.add_argument("--backlog", type=_numbers, default=[0, 1000, 10_000, 100_000], help="(0,1000,10000,100000)")
-    parser.add_argument("--wait", type=float, default=0.2, help="seconds in place of the network (0.2)")
-    parser.add_argument("--readers", type=int, default=2, help="that wait at once, in each worker (2)")
-    parser.add_argument("--seconds", type=float, default=20, help="of each backlog (20)")
+    parser.add_argument("--selfies", type=positive, default=400, help="for each number of real workers (400)")
+    parser.add_argument("--real", type=several(positive), default=[1, 2, 4], help="numbers of real workers (1,2,4)")
+    parser.add_argument("--workers", type=several(positive), default=[1, 2, 4, 8, 16], help="that wait (1,2,4,8,16)")
+    parser.add_argument(
+        "--backlog", type=several(natural), default=[0, 1000, 10_000, 100_000], help="(0,1000,10000,100000)"
+    )
+    parser.add_argument("--wait", type=amount, default=0.2, help="seconds in place of the network (0.2)")
+    parser.add_argument("--readers", type=positive, default=2, help="that wait at once, in each worker (2)")
+    parser.add_argument("--seconds", type=amount, default=20, help="of each backlog (20)")
     options = parser.parse_args()
     once = []
     with Postgres() as postgres:
