@@ -140,7 +140,7 @@ class Network(nn.Module):
             features = torch.cat([features, self.shape(shapes)], dim=1)
         features = self.dropout(features)
         if self.covers is None:
-            covered = seen.new_full((len(seen),), -torch.inf)
+            covered = torch.full_like(seen[:, 0, 0, 0], -torch.inf)
         else:
             covered = self.covers(_face_and_mouth(seen))[:, 0]
         return Answers(Logits(self.votes(features), self.labels(features)), covered)
