@@ -64,13 +64,17 @@ FAR_LEAST = 0.1
 # DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
 # face of its own unless it is beyond this many times as large.
 SAME_SIZE = 2
-# A photo without a face by these rules is looked at again, as it is, brightened and smoothed: dark lenses, noise and
-# night hide a face that fills the photo. From this share on it counts where one view is sure of it or three agree. Of
-# people behind sunglasses, masks, noise, blur and darkness that the first look misses it finds half; of 1,020 pieces
-# of pictures without people it takes 8 for faces, 6 of them a cat's.
+# A photo without a face by these rules is looked at again, in four views, for one that fills it: dark lenses, noise,
+# blur and night hide it. The detector sees such a face best small and smooth, but takes many a smooth blob for one; the
+# mesh lies alike in two views on a face, and seldom on a blob (training/LOG.md, entry 13).
 AGAIN_SHARE = 0.5
 AGAIN_SIDE = 256
-AGAIN_VIEWS = 3
+AGAIN_PADDING = 0.4
+# Mean distance of the landmarks in two views, in face widths.
+AGAIN_ALIKE = 0.12
+# Deviations of the smoothing and diameter of the dark spots filled, as shares of the photo's long side.
+AGAIN_SMOOTH = (0.012, 0.018)
+AGAIN_SPOT = 0.1
 # Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
 SCORE_WITHOUT_MESH = 0.85
 MESH_SIDE = 256
@@ -271,10 +275,9 @@ class FaceFinder:
             pixels: (rows, columns, 3) uint8 RGB, upright.
         """
         found, candidates = self._find(pixels, passers_by=True)
-        rows, columns = pixels.shape[:2]
         doubtful = []
         for hit in _distinct(candidates):
-            box = np.clip(hit.box, 0, (columns, rows, columns, rows)).astype(np.float32)
+            box = _clipped(hit.box, pixels)
             if (box[2:] - box[:2]).min() >= 1 and not any(_is_same(box, face.box) for face in found):
                 doubtful.append(FoundFace(box, hit.anchors, None, hit.score))
         return found, tuple(doubtful)
@@ -323,26 +326,35 @@ class FaceFinder:
             return ()
         size = round(scale * columns), round(scale * rows)
         small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        level = _levelled(small)
-        views = (small, level, _smoothed(small), _smoothed(level))
-        seen = sorted((face for view in views if (face := self._find_large(view))), key=lambda face: -face.score)
-        agreeing = sum(_shared(face.box, seen[0].box) >= SAME_FACE for face in seen)
-        if not seen or (seen[0].score < SURE_SCORE and agreeing < AGAIN_VIEWS):
-            return ()
-        best = seen[0]
-        box = np.clip(best.box / scale, 0, (columns, rows, columns, rows)).astype(np.float32)
-        landmarks = None if best.landmarks is None else best.landmarks / np.float32(scale)
-        return (FoundFace(box, best.anchors / np.float32(scale), landmarks, best.score),)
+        little, much = AGAIN_SMOOTH
+        # The least changed first: its landmarks are kept.
+        views = (small, _levelled(small), _smoothed(_without_dark_spots(small), little), _smoothed(small, much))
+        seen: list[Points] = []
+        for view in views:
+            landmarks = self._mesh_of_large(view)
+            if landmarks is None:
+                continue
+            for first in seen:
+                if _distance(first, landmarks) <= AGAIN_ALIKE:
+                    return (self._where_seen(pixels, first / np.float32(scale)),)
+            seen.append(landmarks)
+        return ()
 
-    def _find_large(self, view: NDArray[np.uint8]) -> FoundFace | None:
-        """Return the surest face of AGAIN_SHARE that the mesh confirms, from DETECTOR_SCORE on."""
-        whole = _whole(view)
-        hits = self._detect(self._close, whole) + self._detect(self._far, whole)
+    def _where_seen(self, pixels: NDArray[np.uint8], landmarks: Points) -> FoundFace:
+        """Return the face at these landmarks, by the mesh of the photo as it is, if it can be laid there."""
+        roughly = _Candidate(_box_of(landmarks), crops.anchors_of(landmarks), DETECTOR_SCORE)
+        exact = self._lay_mesh(pixels, roughly)
+        if exact is not None:
+            landmarks = exact
+        return FoundFace(_clipped(_box_of(landmarks), pixels), crops.anchors_of(landmarks), landmarks, DETECTOR_SCORE)
+
+    def _mesh_of_large(self, view: NDArray[np.uint8]) -> Points | None:
+        """Return the landmarks of the surest face of AGAIN_SHARE, from DETECTOR_SCORE on."""
+        hits = self._detect(self._close, _whole(view, AGAIN_PADDING))
         found = (self._confirm(view, hit, DETECTOR_SCORE) for hit in _distinct(hits))
-        large = [
-            face for face in found if face and face.landmarks is not None and _share(face.box, view) >= AGAIN_SHARE
-        ]
-        return max(large, key=lambda face: face.score, default=None)
+        large = [face for face in found if face and _share(face.box, view) >= AGAIN_SHARE]
+        best = max(large, key=lambda face: face.score, default=None)
+        return best.landmarks if best else None
 
     def close(self) -> None:
         """Stop the graphs; the finder is of no use afterwards."""
@@ -390,13 +402,10 @@ class FaceFinder:
         landmarks = self._lay_mesh(pixels, hit)
         box, anchors = hit.box, hit.anchors
         if landmarks is not None:
-            flat = landmarks[:, :2]
-            box = np.concatenate([flat.min(axis=0), flat.max(axis=0)])
-            anchors = crops.anchors_of(landmarks)
+            box, anchors = _box_of(landmarks), crops.anchors_of(landmarks)
         elif hit.score < SCORE_WITHOUT_MESH:
             return None
-        rows, columns = pixels.shape[:2]
-        box = np.clip(box, 0, (columns, rows, columns, rows)).astype(np.float32)
+        box = _clipped(box, pixels)
         if (box[2:] - box[:2]).min() < SMALLEST_FACE:
             return None
         return FoundFace(box, anchors, landmarks, hit.score)
@@ -423,6 +432,18 @@ def _left_to_right(faces: Sequence[FoundFace]) -> tuple[FoundFace, ...]:
     return tuple(sorted(faces, key=lambda face: (float(face.box[0]), float(face.box[1]))))
 
 
+def _box_of(landmarks: Points) -> Points:
+    """Return the box, (4,), around landmarks."""
+    flat = landmarks[:, :2]
+    return np.concatenate([flat.min(axis=0), flat.max(axis=0)])
+
+
+def _clipped(box: Points, pixels: NDArray[np.uint8]) -> Points:
+    """Return the part of a box that lies in the photo."""
+    rows, columns = pixels.shape[:2]
+    return np.asarray(np.clip(box, 0, (columns, rows, columns, rows)), np.float32)
+
+
 def _share(box: Points, pixels: NDArray[np.uint8]) -> float:
     """Return the longer side of a box as a share of the photo's."""
     return float((box[2:] - box[:2]).max() / max(pixels.shape[:2]))
@@ -435,10 +456,10 @@ def _around(box: Points) -> tuple[int, int, int]:
     return left, top, side
 
 
-def _whole(pixels: NDArray[np.uint8]) -> _View:
+def _whole(pixels: NDArray[np.uint8], padding: float = PADDING) -> _View:
     """Return the view of a whole photo, padded."""
     rows, columns = pixels.shape[:2]
-    side = round(max(rows, columns) * (1 + 2 * PADDING))
+    side = round(max(rows, columns) * (1 + 2 * padding))
     return _view(pixels, (columns - side) // 2, (rows - side) // 2, side)
 
 
@@ -509,11 +530,22 @@ def _levelled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.LUT(pixels, curve.astype(np.uint8)), np.uint8)
 
 
-def _smoothed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the picture without its finest detail: halved, single odd pixels taken out, enlarged again."""
-    rows, columns = pixels.shape[:2]
-    half = cv2.resize(pixels, (max(1, columns // 2), max(1, rows // 2)), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(cv2.medianBlur(half, 3), (columns, rows)), np.uint8)
+def _smoothed(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Return the picture blurred by a Gaussian whose deviation is a share of its long side."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), share * max(pixels.shape[:2])), np.uint8)
+
+
+def _without_dark_spots(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture with dark spots up to AGAIN_SPOT of its long side filled (morphological closing)."""
+    across = round(AGAIN_SPOT * max(pixels.shape[:2])) | 1
+    spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))
+    return np.asarray(cv2.morphologyEx(pixels, cv2.MORPH_CLOSE, spot), np.uint8)
+
+
+def _distance(one: Points, other: Points) -> float:
+    """Return the root mean square distance of two meshes' landmarks, in widths of the wider one."""
+    apart = np.square(one[:, :2] - other[:, :2]).sum(axis=1).mean()
+    return float(np.sqrt(apart) / max(1e-6, np.ptp(one[:, 0]), np.ptp(other[:, 0])))
 
 
 def _distinct(boxes: list[_Box]) -> list[_Box]:
