@@ -44,7 +44,7 @@ class ExpressionReader:
         try:
             self._device = torch.device(device)
             network = checkpoint.network.folded().to(self._device)
-            network = (network.in_bfloat16() if _multiplies_bfloat16(self._device) else network).channels_last()
+            network = (network.in_bfloat16() if multiplies_bfloat16(self._device) else network).channels_last()
             self._network = pack(network, CROP_SIDE) if self._device.type == "cpu" else network
             if self._device.type != "cpu":  # what does not work had better show now, and memory be taken
                 self.read(np.zeros((1, CROP_SIDE, CROP_SIDE), np.uint8), np.zeros((1, LANDMARKS, 3), np.float32))
@@ -67,9 +67,3 @@ class ExpressionReader:
             return Expressions(
                 np.asarray(scores.numpy(), np.float32), np.asarray(answers.covered.cpu().numpy(), np.float32)
             )
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and multiplies_bfloat16()

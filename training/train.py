@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from inference import CheckpointError, checkpoint
 from inference.crops import LANDMARKS
-from inference.network import Architecture, Logits, Network
+from inference.network import Architecture, Logits, Network, multiplies_bfloat16
 from inference.reading import EXPRESSIONS
 from training.augment import augment, mirror, mirror_order
 from training.config import Config
@@ -348,13 +348,17 @@ class _Run:
         wanted = Logits(self.votes[rows], self.labels[rows])
         if self.config.mixup:
             crops, shapes, wanted = _mixed(crops, shapes, wanted, self.config.mixup, generator)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self._in_half():
             logits = self.learner(crops, shapes)
         votes, labels = (
             _cross_entropy(answers, shares) / _known(every[batch]) * self.crew.size
             for answers, shares, every in zip(logits, wanted, (self.votes, self.labels), strict=True)
         )
         return votes + self.config.label_weight * labels
+
+    def _in_half(self) -> torch.autocast:
+        """Return a context that multiplies in bfloat16 where the device can, which halves the time there."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device))
 
     def _ask(self, teachers: Sequence[Network]) -> Logits:
         """Return the teachers' mean answers to every face and its mirror image, as shares."""
@@ -363,7 +367,7 @@ class _Run:
         for some in tqdm(rows.split(64), desc="the teachers' answers", leave=False, disable=self.crew.rank > 0):
             crops, shapes = self.crops[some], self.shapes[some].float()
             views = (crops, shapes), (crops.flip(2), mirror(shapes, self.order))
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+            with torch.no_grad(), self._in_half():
                 heard = [teacher(*view) for teacher in teachers for view in views]
             for answer, logits in zip(answers, zip(*heard, strict=True), strict=True):
                 answer[some] = torch.stack([one.float().softmax(dim=1) for one in logits]).mean(dim=0)
