@@ -70,7 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
-    step.add_argument("--smile", type=float, default=1.0, help="how many times a missed smile weighs (default 1)")
+    step.add_argument(
+        "--costs",
+        type=_cost,
+        nargs="*",
+        metavar="EXPRESSION=TIMES",
+        help="how many times missing an expression weighs (default happy=2 fear=2 disgust=2)",
+    )
     step.set_defaults(run=_export)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
@@ -174,11 +180,13 @@ def _ablate(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from training.calibrate import COSTS
     from training.data import Faces
     from training.export import export
 
     parts = [Faces.load(path) for path in options.data]
-    finished = export(parts, options.folders, options.out, options.balance, options.smile)
+    costs = COSTS if options.costs is None else dict(options.costs)
+    finished = export(parts, options.folders, options.out, options.balance, costs)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx
@@ -222,6 +230,18 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _cost(text: str) -> tuple[str, float]:
+    name, _, times = text.partition("=")
+    try:
+        if name in EXPRESSIONS and 0 < float(times) <= 100:
+            return name, float(times)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not one of {', '.join(EXPRESSIONS)} with a number up to 100: happy=2"
+    )
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.calibrate import COSTS
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, together, truth
 from training.export import calibrated
@@ -80,14 +81,12 @@ class Plan:
         base: the recipe that is changed.
         share: of the training rows that are learned from, 0 to 1; the same rows for all.
         balance: see `training.calibrate.fit`.
-        smile: see `training.calibrate.fit`.
     """
 
     data: tuple[Path, ...]
     base: Config = BASE
     share: float = 1.0
     balance: float = 0.75
-    smile: float = 2.0
 
 
 def ablate(plan: Plan, out: Path, seeds: int, jobs: int, variants: Sequence[Variant] = VARIANTS) -> str:
@@ -168,7 +167,7 @@ def _measure(plan: Plan, variant: Variant, seed: int, out: Path) -> list[dict[st
         learned = [_hard(part) for part in learned]
     with redirect_stdout(io.StringIO()):  # many trainings at once would talk over each other
         network = train(together(learned), replace(plan.base, seed=seed, **variant.change), folder)
-    calibration = calibrated(network, parts, plan.balance, plan.smile)
+    calibration = calibrated(network, parts, plan.balance, COSTS)
     return [public_figures(network, calibration, part) for part in parts]
 
 

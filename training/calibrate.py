@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as functional
@@ -17,9 +18,21 @@ _SEVEN = len(EXPRESSIONS)
 _RESTRAINT = 1e-3
 _HOTTEST = 5.0
 """The largest log temperature, either way."""
+COSTS: Mapping[str, float] = MappingProxyType({"happy": 2.0, "fear": 2.0, "disgust": 2.0})
+"""How many times missing an expression weighs in a release.
+
+A smile taken for a blank face disappoints more than a blank face taken for a smile; fear and disgust are too few to be
+heard otherwise (training/LOG.md, entry 13).
+"""
 
 
-def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0, origin: Tensor | None = None) -> Calibration:
+def fit(
+    logits: Logits,
+    right: Tensor,
+    balance: float,
+    costs: Mapping[str, float] = MappingProxyType({}),
+    origin: Tensor | None = None,
+) -> Calibration:
     """Return the calibration that makes the right answers likeliest.
 
     Share and biases are fitted on rows weighted by their expression's frequency to the power of -balance: 0 serves the
@@ -31,15 +44,15 @@ def fit(logits: Logits, right: Tensor, balance: float, smile: float = 1.0, origi
         logits: of n faces.
         right: (n,) int64 index into `EXPRESSIONS`.
         balance: 0 to 1.
-        smile: how many times a missed smile weighs, 1 or more (cost-sensitive learning, Elkan 2001): a smile taken for
-            a blank face disappoints more than a blank face taken for a smile.
+        costs: how many times missing an expression weighs, 1 where nothing is said (cost-sensitive learning, Elkan
+            2001).
         origin: (n,) int64, which data set each face is from; None for one set.
     """
     if not len(right):
         return Calibration()
     # In double precision: where networks have hardly learned, the search takes steps that overflow single.
     weights = _weights(right, torch.zeros_like(right) if origin is None else origin, balance)
-    weights = torch.where(right == EXPRESSIONS.index("happy"), smile * weights, weights)
+    weights = weights * torch.tensor([costs.get(name, 1.0) for name in EXPRESSIONS], dtype=torch.float64)[right]
     weights = weights / weights.sum()
     # Start where both heads are heard alike.
     share, bias, log_temperature = (torch.zeros(shape, dtype=torch.float64) for shape in ((), _SEVEN, ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from inference.calibration import Calibration
 from inference.checkpoint import Checkpoint
 from inference.network import Network
 from inference.reading import EXPRESSIONS
-from training.calibrate import fit
+from training.calibrate import COSTS, fit
 from training.config import Config
 from training.covers import with_covers
 from training.data import SPLITS, Faces, together, truth
@@ -26,7 +26,11 @@ from training.train import CHECKPOINT, architecture, predict, read_state
 
 
 def export(
-    parts: Sequence[Faces], runs: Sequence[Place], out: Path, balance: float = 0.75, smile: float = 1.0
+    parts: Sequence[Faces],
+    runs: Sequence[Place],
+    out: Path,
+    balance: float = 0.75,
+    costs: Mapping[str, float] = COSTS,
 ) -> Checkpoint:
     """Write the averaged weights of a run as a checkpoint that explains itself.
 
@@ -37,7 +41,7 @@ def export(
         runs: the folders `training.train` wrote, one or more.
         out: the .safetensors to write.
         balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
-        smile: how many times a missed smile weighs; see `training.calibrate.fit`.
+        costs: how many times missing an expression weighs; see `training.calibrate.fit`.
 
     Raises:
         DataError: there is no run, it was trained on other data, or several did not begin with the same weights.
@@ -59,12 +63,12 @@ def export(
         ],
         **{name: first[name] for name in ("data", "init", "teacher")},
         "balance": balance,
-        "smile": smile,
+        "costs": dict(costs),
     }
     # Half precision first: the figures are those of the very numbers that ship.
     checkpoint.save(out, Checkpoint(network, Calibration(), about))
     network = checkpoint.load(out).network
-    calibration = calibrated(network, parts, balance, smile)
+    calibration = calibrated(network, parts, balance, costs)
     figures = [split_figures(network, calibration, part) for part in parts]
     finished = Checkpoint(network, calibration, {**about, "figures": figures})
     checkpoint.save(out, finished)
@@ -96,7 +100,7 @@ def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def calibrated(network: Network, parts: Sequence[Faces], balance: float, smile: float) -> Calibration:
+def calibrated(network: Network, parts: Sequence[Faces], balance: float, costs: Mapping[str, float]) -> Calibration:
     """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`."""
     faces = together(parts)
     chosen_by = faces.split == SPLITS["PublicTest"]
@@ -105,4 +109,4 @@ def calibrated(network: Network, parts: Sequence[Faces], balance: float, smile: 
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
     logits = predict(network, public[seven])
-    return fit(logits, torch.from_numpy(winners[seven]), balance, smile, torch.from_numpy(origin[seven]))
+    return fit(logits, torch.from_numpy(winners[seven]), balance, costs, torch.from_numpy(origin[seven]))

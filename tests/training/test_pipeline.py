@@ -13,7 +13,7 @@ import torch
 
 from inference import checkpoint
 from inference.calibration import Calibration
-from inference.network import Logits
+from inference.network import Logits, Network
 from inference.reading import EXPRESSIONS
 from training.__main__ import main
 from training.ablations import VARIANTS, Plan, Variant, ablate
@@ -291,6 +291,23 @@ def test_what_a_run_began_with_is_named_without_its_place(story: Path, faces: Fa
     assert export([faces], [tmp_path], tmp_path / "x.safetensors").about["recipe"]["init"] == "teacher1.safetensors"
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_bfloat16_is_used_where_the_device_multiplies_it(
+    able: bool, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halved = set()
+
+    def forward(network: Network, crops: torch.Tensor, shapes: torch.Tensor) -> Logits:
+        if network.training:
+            halved.add(torch.is_autocast_enabled("cpu"))
+        return network.answer(crops, shapes).logits
+
+    monkeypatch.setattr("training.train.multiplies_bfloat16", lambda _device: able)
+    monkeypatch.setattr(Network, "forward", forward)
+    train(faces, replace(TINY, epochs=1), tmp_path)
+    assert halved == {able}
+
+
 def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None:
     chance = torch.Generator().manual_seed(0)
     right = torch.multinomial(torch.tensor([1.0, 1, 1, 20, 1, 1, 20]), 4000, replacement=True, generator=chance)
@@ -311,7 +328,7 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
         return float((answers[happy] == right[happy]).float().mean())
 
     before, plain, balanced = (figures(one) for one in (Calibration(), fit(logits, right, 0), fit(logits, right, 0.8)))
-    assert smiles_found(fit(logits, right, 0.8, smile=3)) > smiles_found(fit(logits, right, 0.8)) + 0.02
+    assert smiles_found(fit(logits, right, 0.8, {"happy": 3})) > smiles_found(fit(logits, right, 0.8)) + 0.02
     assert before[1] > 0.08
     assert plain[1] < 0.03
     assert balanced[0] > plain[0] + 0.05

@@ -36,7 +36,7 @@ train() {
 	"${run[@]}" --data "${packed[@]}" --out "$out/$1" "${@:2}"
 }
 weights() {
-	"$python" -m training export --data "${packed[@]}" --run "${@:2}" --out "$out/$1.safetensors" --smile 2
+	"$python" -m training export --data "${packed[@]}" --run "${@:2}" --out "$out/$1.safetensors"
 }
 
 # shellcheck disable=SC2086  # FIRST, THEN and LAST are lists of words
