@@ -335,6 +335,13 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
     assert balanced[1] < 0.05
 
 
+@pytest.mark.parametrize("cost", ["joy=2", "happy", "happy=", "happy=-1", "happy=nan", "happy=1e9"])
+def test_costs_without_sense_are_refused(cost: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--out", "x.safetensors", "--costs", cost])
+    assert f"{cost!r} is not one of angry" in capsys.readouterr().err
+
+
 def test_calibration_hears_a_small_data_set_as_well_as_a_large_one() -> None:
     chance = torch.Generator().manual_seed(0)
     right = torch.randint(7, (6000,), generator=chance)
