@@ -67,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument(
         "--run", dest="folders", type=place, nargs="+", default=[RUN], help=f"of several, the mean (default {RUN})"
     )
+    step.add_argument("--checkpoint", type=Path, help="finished weights to calibrate anew, instead of a run's")
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
@@ -182,11 +183,14 @@ def _ablate(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from training.calibrate import COSTS
     from training.data import Faces
-    from training.export import export
+    from training.export import calibrate, export
 
     parts = [Faces.load(path) for path in options.data]
     costs = COSTS if options.costs is None else dict(options.costs)
-    finished = export(parts, options.folders, options.out, options.balance, costs)
+    if options.checkpoint:
+        finished = calibrate(parts, options.checkpoint, options.out, options.balance, costs)
+    else:
+        finished = export(parts, options.folders, options.out, options.balance, costs)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
     if options.onnx:
         from training.to_onnx import write_onnx

@@ -54,7 +54,7 @@ def augment(
     mirrored = _chosen(pictures, generator, 0.5).flatten()
     untouched = _chosen(pictures, generator, clear)
     masked = _chosen(pictures, generator, 0.2) & ~untouched
-    touched = _chosen(pictures, generator, 0.25) & ~untouched
+    touched = _chosen(pictures, generator, 0.15) & ~untouched
     turn = _turn(pictures, mirrored, generator)
     moved = _move(pictures, turn, side)
     spoilt = _wear_glasses(_tan(pictures, generator), generator)
@@ -149,9 +149,7 @@ def _wear_glasses(pictures: Tensor, generator: torch.Generator) -> Tensor:
     dark = _chosen(pictures, generator, 0.5)
     # A rim is where the lens ends; a dark lens is filled as well.
     wearing = _chosen(pictures, generator, 0.3)
-    bar = (place[:, None] - eye_y + _uniform(pictures, generator, 0, 0.06)).abs()
-    bars = (across > 0.95 * width) & (bar < _uniform(pictures, generator, 0.006, 0.02))  # bridge and temples
-    worn = (torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) | bars) & wearing
+    worn = torch.where(dark, lens < 1, (lens > 0.6) & (lens < 1.3)) & wearing
     tint, shade = _uniform(pictures, generator, 0.6, 1), _uniform(pictures, generator, 0, 0.35)
     pictures = torch.where(worn, pictures * (1 - tint) + shade * tint, pictures)
     return torch.where(wearing, _glint(pictures, lens, generator), pictures)
@@ -169,24 +167,7 @@ def _wear_mask(pictures: Tensor, masked: Tensor, generator: torch.Generator) -> 
     cloth = _uniform(pictures, generator, 0.1, 1) * (
         1 - _uniform(pictures, generator, 0, 0.35) * torch.maximum(pleats, hem)
     )
-    return torch.where((below > 0) & masked, _printed(cloth, generator), pictures)
-
-
-def _printed(cloth: Tensor, generator: torch.Generator) -> Tensor:
-    """Print stripes, checks or dots on two pieces of cloth in five."""
-    place = torch.linspace(0, 1, cloth.shape[-1], device=cloth.device)
-    angle = _uniform(cloth, generator, 0, math.pi)
-    along = torch.cos(angle) * place + torch.sin(angle) * place[:, None]
-    beside = torch.cos(angle) * place[:, None] - torch.sin(angle) * place
-    pace = 2 * math.pi * _uniform(cloth, generator, 3, 14)
-    across, down = torch.cos(pace * along), torch.cos(pace * beside)
-    checks, dots = across * down, across + down - 1
-    print_ = torch.where(
-        _chosen(cloth, generator, 0.5), torch.where(_chosen(cloth, generator, 0.5), checks, dots), across
-    )
-    ink = _uniform(cloth, generator, 0, 1)
-    printed = torch.lerp(cloth, ink.expand_as(cloth), torch.sigmoid(print_ * 12))
-    return torch.where(_chosen(cloth, generator, 0.4), printed, cloth)
+    return torch.where((below > 0) & masked, cloth, pictures)
 
 
 def _glint(pictures: Tensor, lens: Tensor, generator: torch.Generator) -> Tensor:
@@ -264,9 +245,9 @@ def _light(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _soften(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur half of them with a Gaussian of up to 6 % of the side, as small, distant and shaken faces are."""
+    """Blur half of them with a Gaussian of up to 5 % of the side, as small, distant and shaken faces are."""
     side = pictures.shape[-1]
-    deviation = _uniform(pictures, generator, 0.1, 0.06 * side) * _chosen(pictures, generator, 0.5) + 1e-3
+    deviation = _uniform(pictures, generator, 0.1, 0.05 * side) * _chosen(pictures, generator, 0.5) + 1e-3
     place = torch.arange(side, device=pictures.device, dtype=torch.float32)
     kernel = torch.exp(-0.5 * ((place[:, None] - place) / deviation) ** 2)
     kernel = kernel / kernel.sum(dim=-1, keepdim=True)  # a row each, the edges repeat what is inside

@@ -62,15 +62,33 @@ def export(
             {name: value for name, value in recipe.items() if value != recipes[0][name]} for recipe in recipes[1:]
         ],
         **{name: first[name] for name in ("data", "init", "teacher")},
-        "balance": balance,
-        "costs": dict(costs),
     }
     # Half precision first: the figures are those of the very numbers that ship.
     checkpoint.save(out, Checkpoint(network, Calibration(), about))
-    network = checkpoint.load(out).network
+    return calibrate(parts, out, out, balance, costs)
+
+
+def calibrate(
+    parts: Sequence[Faces], weights: Path, out: Path, balance: float = 0.75, costs: Mapping[str, float] = COSTS
+) -> Checkpoint:
+    """Write a checkpoint with the same network, calibrated and measured anew.
+
+    Args:
+        parts: prepared data; those of their PublicTest are calibrated on, and each is measured on its own.
+        weights: the checkpoint.
+        out: the .safetensors to write.
+        balance: how much rare expressions count beside common ones, 0 to 1; see `training.calibrate.fit`.
+        costs: how many times missing an expression weighs; see `training.calibrate.fit`.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged or of another kind.
+    """
+    loaded = checkpoint.load(weights)
+    network = loaded.network
     calibration = calibrated(network, parts, balance, costs)
     figures = [split_figures(network, calibration, part) for part in parts]
-    finished = Checkpoint(network, calibration, {**about, "figures": figures})
+    about = {**loaded.about, "balance": balance, "costs": dict(costs), "figures": figures}
+    finished = Checkpoint(network, calibration, about)
     checkpoint.save(out, finished)
     return finished
 

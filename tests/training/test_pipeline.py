@@ -21,7 +21,7 @@ from training.augment import _tan, _touch, _wear_glasses, _wear_mask, augment, m
 from training.calibrate import fit
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, read_people, together
-from training.export import export
+from training.export import calibrated, export
 from training.files import DataError
 from training.labels import read_labels
 from training.metrics import balanced_accuracy, calibration_error
@@ -333,6 +333,25 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
     assert plain[1] < 0.03
     assert balanced[0] > plain[0] + 0.05
     assert balanced[1] < 0.05
+
+
+def test_finished_weights_are_calibrated_anew(story: Path, faces: Faces, tmp_path: Path) -> None:
+    before = story / "face2emoji.safetensors"
+    options = [
+        "--data",
+        str(story / "faces.npz"),
+        "--checkpoint",
+        str(before),
+        "--out",
+        str(tmp_path / "w.safetensors"),
+    ]
+    assert main(["export", *options, "--costs", "happy=3"]) == 0
+    old, new = checkpoint.load(before), checkpoint.load(tmp_path / "w.safetensors")
+    assert all(torch.equal(old.network.state_dict()[name], value) for name, value in new.network.state_dict().items())
+    assert new.calibration == calibrated(new.network, [faces], 0.75, {"happy": 3}) != old.calibration
+    changed = {"costs", "figures"}
+    assert new.about["costs"] == {"happy": 3}
+    assert {name for name, value in new.about.items() if value != old.about[name]} <= changed
 
 
 @pytest.mark.parametrize("cost", ["joy=2", "happy", "happy=", "happy=-1", "happy=nan", "happy=1e9"])
