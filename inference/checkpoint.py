@@ -82,6 +82,6 @@ def load(path: Path = RELEASED) -> Checkpoint:
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path.name} is damaged. Check out the file again.") from error
+        raise CheckpointError(f"{path.name} is damaged, or no weights at all. Check out the file again.") from error
     network.eval().requires_grad_(False)
     return Checkpoint(network, calibration, header["about"])

@@ -70,13 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--checkpoint", type=Path, help="finished weights to calibrate anew, instead of a run's")
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
-    step.add_argument("--balance", type=float, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
+    step.add_argument("--balance", type=_share, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
     step.add_argument(
         "--costs",
         type=_cost,
         nargs="*",
         metavar="EXPRESSION=TIMES",
-        help="how many times missing an expression weighs (default happy=2 fear=2 disgust=2)",
+        help="how many times missing an expression weighs (default happy=2 fear=2 disgust=2); alone: once each",
     )
     step.set_defaults(run=_export)
 
@@ -226,6 +226,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     for outcome in outcomes:
         if outcome.error:
             print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
+    if all(outcome.error for outcome in outcomes):
+        raise DataError(f"{options.labels}: none of its {len(outcomes)} pictures can be read")
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
 
@@ -244,8 +246,17 @@ def _cost(text: str) -> tuple[str, float]:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(
-        f"{text!r} is not one of {', '.join(EXPRESSIONS)} with a number up to 100: happy=2"
+        f"{text!r} is not one of {', '.join(EXPRESSIONS)} with a number above 0 and up to 100, such as happy=2"
     )
+
+
+def _share(text: str) -> float:
+    try:
+        if 0 <= float(text) <= 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:

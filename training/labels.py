@@ -65,6 +65,18 @@ def read_labels(path: Place, allowed: Collection[str] | None = EXPRESSIONS) -> l
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    try:
+        listed = _listed(path, allowed)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: no csv in UTF-8 with the columns file and label") from error
+    if not listed:
+        raise DataError(f"{path}: no pictures listed")
+    places = in_threads(lambda line: _find(path.parent, line[0]), listed)
+    return [Labelled(place, *line) for place, line in zip(places, listed, strict=True)]
+
+
+def _listed(path: Place, allowed: Collection[str] | None) -> list[tuple[str, str, str]]:
+    """Return file, label and person of every line."""
     listed = []
     with io.TextIOWrapper(open_bytes(path), newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
@@ -77,10 +89,7 @@ def read_labels(path: Place, allowed: Collection[str] | None = EXPRESSIONS) -> l
             if allowed is not None and label not in allowed:
                 raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
             listed.append((row["file"] or "", label, (row.get("person") or "").strip() or row["file"] or ""))
-    if not listed:
-        raise DataError(f"{path}: no pictures listed")
-    places = in_threads(lambda line: _find(path.parent, line[0]), listed)
-    return [Labelled(place, *line) for place, line in zip(places, listed, strict=True)]
+    return listed
 
 
 def _find(folder: Place, name: str) -> Place:

@@ -361,6 +361,21 @@ def test_costs_without_sense_are_refused(cost: str, capsys: pytest.CaptureFixtur
     assert f"{cost!r} is not one of angry" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("balance", ["7", "-0.1", "nan", "much"])
+def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--out", "x.safetensors", "--balance", balance])
+    assert f"{balance!r} is no number from 0 to 1" in capsys.readouterr().err
+
+
+def test_pictures_none_of_which_can_be_read_are_no_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\ngone.jpg,happy\n")
+    assert main(["evaluate", "--labels", str(tmp_path / "labels.csv")]) == 1
+    assert "none of its 1 pictures can be read" in capsys.readouterr().err
+
+
 def test_calibration_hears_a_small_data_set_as_well_as_a_large_one() -> None:
     chance = torch.Generator().manual_seed(0)
     right = torch.randint(7, (6000,), generator=chance)
@@ -419,10 +434,11 @@ def _blank() -> bytes:
         ("file\na.jpg", "lacks label"),
         ("file,label\na.jpg,grumpy", "line 2: label 'grumpy'"),
         ("file,label\n", "no pictures"),
+        ("\xff\xd8\xff\xe0 a picture", "no csv in UTF-8"),
     ],
 )
 def test_wrong_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
-    (tmp_path / "labels.csv").write_text(text)
+    (tmp_path / "labels.csv").write_text(text, "latin-1")
     assert main(["evaluate", "--labels", str(tmp_path / "labels.csv")]) == 1
     assert message in capsys.readouterr().err
 
