@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -99,9 +100,9 @@ class _TimedFinder(FaceFinder):
 
         return timed
 
-    def _lay_mesh(self, pixels: Pixels, hit: object) -> NDArray[np.float32] | None:
+    def _lay_mesh(self, pixels: Pixels, hit: Any, smooth: float = 0.0) -> NDArray[np.float32] | None:
         with self.mesh:
-            return super()._lay_mesh(pixels, hit)  # type: ignore[arg-type]
+            return super()._lay_mesh(pixels, hit, smooth)
 
 
 def pictures() -> dict[str, bytes]:

@@ -3,8 +3,8 @@
 MediaPipe's ready-made face mesh looks for faces in one 128-pixel view, so it misses people at the back and heads that
 fill the frame. Here the same models (BlazeFace, Bazarevsky et al. 2019; Face Mesh with attention, Grishchenko et al.
 2020) run as bare graphs: the short-range detector over the padded photo, for faces that fill it; the full-range one
-over the photo and over overlapping tiles, for the rest; then a second, close look at every candidate, and the mesh
-on what remains.
+over the photo and over overlapping tiles, for the rest; then a second, close look at every candidate, turned if it lies
+on its side or its head, and the mesh on what remains.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ DETECTOR_SCORE = 0.5
 SURE_SCORE = 0.76
 LARGE_SCORE = 0.6
 LARGE_SHARE = 0.25
+# A face that scores less in it than upright ones do (96 of 100 do better) is looked at turned by quarters, too: on its
+# side or its head it scores more so, and its mesh, which expects a chin below, is steadier (training/LOG.md, entry 14).
+UPRIGHT_SCORE = 0.8
+TURNED_GAIN = 0.1
+# Deviation of the smoothing that a mesh is tried by, as a share of the face's view.
+STEADY_SMOOTH = 0.012
+# From this tilt on, degrees, a face counts as lying: the detector misses some that are turned so far.
+LYING = 60
 # The first view sees every face from this share of the photo's long side on (60 of 60 people pasted at random places;
 # 59 at 18 %, 26 at 15 %): where it shows one, no larger face can be missing.
 MAIN_SHARE = 0.2
@@ -121,6 +129,12 @@ class _View:
     side: int
     is_tile: bool
     pixels: NDArray[np.uint8]
+    quarters: int = 0
+    """Quarter turns, counterclockwise, that `pixels` were given after they were cut out."""
+
+    def turned(self, quarters: int) -> _View:
+        """Return the view turned counterclockwise by so many quarters."""
+        return replace(self, pixels=np.rot90(self.pixels, quarters), quarters=self.quarters + quarters)
 
     def without(self, faces: Sequence[FoundFace]) -> _View:
         """Return the view with these faces painted over."""
@@ -285,7 +299,31 @@ class FaceFinder:
     def _find(
         self, pixels: NDArray[np.uint8], main_only: bool = False, passers_by: bool = False
     ) -> tuple[tuple[FoundFace, ...], list[_Candidate]]:
-        """Return the faces, and all that passed the first look."""
+        """Return the faces, and all that passed the first look. A photo that lies is stood up for it."""
+        found, candidates = self._find_upright(pixels, main_only, passers_by)
+        sure = [face for face in found if face.score >= SURE_SCORE]
+        if any(not _lies(face) for face in sure):
+            return found, candidates
+        if not sure:
+            hits = self._detect_lying(pixels, beside_others=bool(found))
+            candidates.extend(hits)
+            # What stands by a score of LARGE_SCORE only was no face, if one lies there that is sure.
+            seen = self._add(pixels, found, hits)
+            sure = [face for face in seen if face.score >= SURE_SCORE and _lies(face)]
+        if not sure:
+            return found or self._look_again(pixels), candidates
+        if main_only:
+            return _left_to_right(sure), candidates
+        quarters = round(crops.roll(max(sure, key=lambda face: _share(face.box, pixels)).anchors) / 90) % 4
+        others, hits = self._find_upright(np.ascontiguousarray(np.rot90(pixels, quarters)), passers_by=passers_by)
+        found = tuple(_turned_back(face, quarters, pixels) for face in others)
+        candidates.extend(_turned_back(hit, quarters, pixels) for hit in hits)
+        return _left_to_right(_distinct([*sure, *found])), candidates
+
+    def _find_upright(
+        self, pixels: NDArray[np.uint8], main_only: bool = False, passers_by: bool = False
+    ) -> tuple[tuple[FoundFace, ...], list[_Candidate]]:
+        """Return the faces of a photo that stands, and all that passed the first look."""
         whole = _whole(pixels)
         candidates = self._detect(self._close, whole)
         found = self._add(pixels, (), candidates)
@@ -309,7 +347,7 @@ class FaceFinder:
             look(*_tiles_for(pixels, smallest, TILE_SHARE, BESIDE_TILE_MIN if smallest else TILE_MIN))
             if len(found) >= CROWD:
                 look(*_tiles_for(pixels, smallest, CROWD_TILE_SHARE, CROWD_TILE_MIN))
-        return found or self._look_again(pixels), candidates
+        return found, candidates
 
     def _add(
         self, pixels: NDArray[np.uint8], found: tuple[FoundFace, ...], hits: Sequence[_Candidate]
@@ -317,6 +355,12 @@ class FaceFinder:
         """Add the faces among what a detector hit, if they are not there yet."""
         new = [hit for hit in hits if all(_shared(hit.box, face.box) < SAME_FACE for face in found)]
         return _left_to_right(_distinct([*found, *self._confirm_all(pixels, new)])) if new else found
+
+    def _detect_lying(self, pixels: NDArray[np.uint8], *, beside_others: bool) -> list[_Candidate]:
+        """Return what may be faces on their side or their head; beside others, only the large ones."""
+        views = [_whole(pixels).turned(quarters) for quarters in (1, 2, 3)]
+        detectors = (self._close,) if beside_others else (self._close, self._far)
+        return [hit for view in views for detector in detectors for hit in self._detect(detector, view)]
 
     def _look_again(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:
         """Look for one face that fills the photo, in views that bring out what dark, noise or a cover hides."""
@@ -373,6 +417,9 @@ class FaceFinder:
             box = data.relative_bounding_box
             keys = np.array([(point.x, point.y) for point in data.relative_keypoints], np.float32)
             corners = np.array([(box.xmin, box.ymin), (box.xmin + box.width, box.ymin + box.height)], np.float32)
+            if view.quarters:
+                keys, corners = (_unturned(points - 0.5, view.quarters) + 0.5 for points in (keys, corners))
+                corners.sort(axis=0)
             origin = np.array([view.left, view.top], np.float32)
             if view.is_tile and (corners.min() < 0 or corners.max() > 1):
                 continue  # cut by the tile's edge: a neighbour or the whole view sees it better
@@ -394,9 +441,7 @@ class FaceFinder:
         self, pixels: NDArray[np.uint8], candidate: _Candidate, large_score: float = LARGE_SCORE
     ) -> FoundFace | None:
         """Look again from near, then lay the mesh; None when it is no face."""
-        looks = self._detect(self._close, _view(pixels, *_around(candidate.box)))
-        same = [look for look in looks if _shared(look.box, candidate.box) >= SAME_FACE]
-        hit = max(same, key=lambda look: look.score, default=None)
+        hit = self._look_near(pixels, candidate.box)
         if hit is None or hit.score < (large_score if _share(hit.box, pixels) >= LARGE_SHARE else SURE_SCORE):
             return None
         landmarks = self._lay_mesh(pixels, hit)
@@ -410,7 +455,32 @@ class FaceFinder:
             return None
         return FoundFace(box, anchors, landmarks, hit.score)
 
-    def _lay_mesh(self, pixels: NDArray[np.uint8], hit: _Candidate) -> Points | None:
+    def _look_near(self, pixels: NDArray[np.uint8], box: Points) -> _Candidate | None:
+        """Return the surest face where a box (4,) is, as it stands or, where that is plainer, as it lies."""
+        view = _view(pixels, *_around(box))
+
+        def surest(*views: _View) -> _Candidate | None:
+            looks = (look for view in views for look in self._detect(self._close, view))
+            same = [look for look in looks if _shared(look.box, box) >= SAME_FACE]
+            return max(same, key=lambda look: look.score, default=None)
+
+        upright = surest(view)
+        score = upright.score if upright else 0.0
+        if score >= UPRIGHT_SCORE:
+            return upright
+        lying = surest(*(view.turned(quarters) for quarters in (1, 2, 3)))
+        if lying is None or lying.score < max(UPRIGHT_SCORE, score + TURNED_GAIN):
+            return upright
+        if upright is None or self._sway(pixels, lying) < self._sway(pixels, upright):
+            return lying
+        return upright
+
+    def _sway(self, pixels: NDArray[np.uint8], hit: _Candidate) -> float:
+        """Return how far a mesh moves when its view is smoothed, in face widths; infinite where none can be laid."""
+        first, second = self._lay_mesh(pixels, hit), self._lay_mesh(pixels, hit, STEADY_SMOOTH)
+        return math.inf if first is None or second is None else _distance(first, second)
+
+    def _lay_mesh(self, pixels: NDArray[np.uint8], hit: _Candidate, smooth: float = 0.0) -> Points | None:
         """Return the 478 landmarks in photo pixels, or None when the mesh sees no face."""
         left, top, side = _around(hit.box)
         eyes = hit.anchors[1] - hit.anchors[0]
@@ -418,8 +488,10 @@ class FaceFinder:
         roi = rect_pb2.NormalizedRect(
             x_center=0.5, y_center=0.5, width=0.75, height=0.75, rotation=math.atan2(float(eyes[1]), float(eyes[0]))
         )
-        view = _packet(_square(pixels, left, top, side, MESH_SIDE))
-        packet = self._mesh.run(image=view, roi=packet_creator.create_proto(roi))
+        view = _square(pixels, left, top, side, MESH_SIDE)
+        if smooth:
+            view = _smoothed(view, smooth)
+        packet = self._mesh.run(image=_packet(view), roi=packet_creator.create_proto(roi))
         if packet is None or packet.is_empty():
             return None
         marks = packet_getter.get_proto(packet).landmark
@@ -442,6 +514,36 @@ def _clipped(box: Points, pixels: NDArray[np.uint8]) -> Points:
     """Return the part of a box that lies in the photo."""
     rows, columns = pixels.shape[:2]
     return np.asarray(np.clip(box, 0, (columns, rows, columns, rows)), np.float32)
+
+
+def _lies(face: FoundFace) -> bool:
+    return abs(crops.roll(face.anchors)) >= LYING
+
+
+def _turned_back(one: _Box, quarters: int, pixels: NDArray[np.uint8]) -> _Box:
+    """Return a face in the pixels of the photo, found in the photo turned counterclockwise by so many quarters."""
+    rows, columns = pixels.shape[:2]
+    size = np.array((columns, rows), np.float32)
+    shift = {1: size * (1, 0), 2: size, 3: size * (0, 1)}[quarters]
+
+    def back(points: Points) -> Points:
+        turned = points.copy()
+        turned[:, :2] = _unturned(points[:, :2], quarters) + shift
+        return turned
+
+    corners = back(one.box.reshape(2, 2))
+    corners.sort(axis=0)
+    moved = replace(one, box=corners.reshape(4), anchors=back(one.anchors))
+    if isinstance(moved, FoundFace) and moved.landmarks is not None:
+        return replace(moved, landmarks=back(moved.landmarks))
+    return moved
+
+
+def _unturned(points: Points, quarters: int) -> Points:
+    """Return (x, y) points, (n, 2), turned clockwise around the origin by so many quarters."""
+    for _ in range(quarters):
+        points = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    return points
 
 
 def _share(box: Points, pixels: NDArray[np.uint8]) -> float:

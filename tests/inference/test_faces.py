@@ -145,6 +145,25 @@ def test_a_tilted_head(finder: FaceFinder, astronaut: Pixels, angle: int) -> Non
     assert np.degrees(np.arctan2(eyes[1], eyes[0])) == pytest.approx(-angle + 3, abs=8)
 
 
+@pytest.mark.parametrize("angle", [90, 120, 150, 180, -150, -120, -90])
+def test_a_face_on_its_side_or_its_head(finder: FaceFinder, astronaut: Pixels, angle: int) -> None:
+    turn = np.asarray(cv2.getRotationMatrix2D((226, 120), angle, 1.0), np.float64)
+    turn[:, 2] += (30, 136)  # to the middle
+    photo = np.asarray(cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    (upright,), (face,) = finder.find(astronaut), finder.find(photo)
+    assert face.anchors == pytest.approx(upright.anchors @ turn[:, :2].T + turn[:, 2], abs=5)
+    assert finder.find(photo, main_only=True)[0].anchors == pytest.approx(face.anchors, abs=5)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_that_lies_shows_as_many_people(finder: FaceFinder, head: Pixels, quarters: int) -> None:
+    photo = np.full((600, 800, 3), (96, 110, 120), np.uint8)
+    for top, left, side in ((40, 60, 230), (300, 420, 120), (60, 600, 90)):
+        photo[top : top + side, left : left + side] = resized(head, side)
+    lying = np.ascontiguousarray(np.rot90(photo, quarters))
+    assert len(finder.find(lying)) == len(finder.find(photo)) == 3
+
+
 def test_a_group_of_twenty_four_left_to_right(finder: FaceFinder, head: Pixels) -> None:
     photo = np.full((1000, 1600, 3), (96, 110, 120), np.uint8)
     places = [(60 + 250 * column, 20 + 240 * row) for row in range(4) for column in range(6)]

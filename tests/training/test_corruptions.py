@@ -9,7 +9,7 @@ from training.corruptions import CORRUPTIONS, STRENGTHS, Corruption, Picture, Sc
 from training.robustness import find_scene
 
 BY_NAME = {way.name: way for way in CORRUPTIONS}
-RESIZING = {"rotation", "small face", "crop shift"}
+RESIZING = {"rotation", "lying", "small face", "crop shift"}
 WORN = ("glasses", "sunglasses", "mask", "hand")
 LEFT_EYE, RIGHT_EYE, MOUTH = (33, 133, 159, 145), (362, 263, 386, 374), (61, 291, 13, 14)
 
