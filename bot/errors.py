@@ -78,6 +78,13 @@ class WrongContentType(BotError):
     encoded = "Send the photo's bytes as they are, without Content-Encoding: photos are compressed already."
 
 
+class WrongSwitch(BotError):
+    """A switch in the address, such as `?explain=`, with another value than 0 or 1."""
+
+    code = "wrong_switch"
+    sentence = "?{switch}= takes 1 for yes or 0 for no."
+
+
 class TooSlow(BotError):
     """The body did not arrive in time."""
 

@@ -39,6 +39,7 @@ from bot.errors import (
     TooSlow,
     WrongContentType,
     WrongHost,
+    WrongSwitch,
 )
 from bot.live import LiveStreams
 from bot.metrics import Metrics
@@ -67,6 +68,7 @@ STATUS: dict[type[Face2EmojiError], int] = {
     UnsupportedFormat: 415,
     WrongHost: 421,
     WrongContentType: 422,
+    WrongSwitch: 422,
     RateLimited: 429,
     Busy: 503,
     NotReady: 503,
@@ -164,25 +166,25 @@ class WebChannel:
     async def read(self, request: Request) -> Response:
         """Take the bytes of a photo, answer its reading; ``?explain=1`` adds to each face why it got its emoji."""
 
-        async def answer(data: bytes) -> Response:
+        async def answer(data: bytes, explained: bool) -> Response:
             reading = await self._service.read(data)
             json = reading.to_json()
-            if request.query_params.get("explain") == "1":
+            if explained:
                 for face, shown in zip(reading.faces, json["faces"], strict=True):
                     shown["explanation"] = explain(self._map, face, len(reading.faces)).to_json()
             return JSONResponse(json)
 
-        return await self._answer(request, answer)
+        return await self._answer(request, "explain", answer)
 
     async def mask(self, request: Request) -> Response:
         """Take the bytes of a photo, answer it with its faces covered; ``?everyone=1`` covers the doubtful, too."""
 
-        async def answer(data: bytes) -> Response:
-            masked = await self._service.mask(data, everyone=request.query_params.get("everyone") == "1")
+        async def answer(data: bytes, everyone: bool) -> Response:
+            masked = await self._service.mask(data, everyone=everyone)
             covered = len(masked.reading.faces) + len(masked.reading.unread)
             return Response(masked.jpeg, media_type="image/jpeg", headers={"x-faces-covered": str(covered)})
 
-        return await self._answer(request, answer)
+        return await self._answer(request, "everyone", answer)
 
     async def live(self, socket: WebSocket) -> None:
         """Take the frames of a camera, answer each with its reading; pages of other sites are refused with 403."""
@@ -216,11 +218,15 @@ class WebChannel:
         origin = socket.headers.get("origin")
         return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
 
-    async def _answer(self, request: Request, answer: Callable[[bytes], Coroutine[Any, Any, Response]]) -> Response:
+    async def _answer(
+        self, request: Request, switch: str, answer: Callable[[bytes, bool], Coroutine[Any, Any, Response]]
+    ) -> Response:
+        """Receive the photo and answer it, with the one switch that the address may carry."""
         try:
             self._admit(request)
+            is_on = _is_on(request, switch)
             async with self._bodies.receive(request) as data:
-                return await _unless_gone(request, answer(data))
+                return await _unless_gone(request, answer(data, is_on))
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is there to see it but the metrics
         except Face2EmojiError as error:
@@ -263,6 +269,13 @@ def _address(connection: HTTPConnection) -> str:
 
 def _paths(app: Starlette) -> set[str]:
     return {route.path for route in app.routes if isinstance(route, Route)}
+
+
+def _is_on(request: Request, switch: str) -> bool:
+    value = request.query_params.get(switch, "0")
+    if value not in ("0", "1"):
+        raise WrongSwitch(WrongSwitch.sentence.format(switch=switch))
+    return value == "1"
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         kind: dict[str, Any] = {"type": type(value)}
         if isinstance(value, tuple):
             kind = {"type": int, "nargs": len(value)} if value else {"type": str, "nargs": "*"}
-        step.add_argument(f"--{field.name.replace('_', '-')}", default=value, help=f"default {value}", **kind)
+        words = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        meaning = f"{field.metadata['meaning']} (default {words})" if words != "" else field.metadata["meaning"]
+        step.add_argument(f"--{field.name.replace('_', '-')}", default=value, help=meaning, **kind)
     step.set_defaults(run=_train)
 
     step = steps.add_parser("ablate", help="train short versions of the recipe with one thing changed, and compare")
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--out", type=Path, required=True, help="folder of the runs and ablations.json")
     step.add_argument("--seeds", type=_positive, default=3, help="of every variant (default 3)")
     step.add_argument("--epochs", type=_positive, default=16, help="of every training (default 16)")
-    step.add_argument("--share", type=float, default=1.0, help="of the training rows, 0 to 1 (default 1)")
+    step.add_argument("--share", type=_part, default=1.0, help="of the training rows, up to 1 (default 1)")
     step.add_argument("--jobs", type=_positive, default=1, help="trainings at a time, one core each (default 1)")
     step.set_defaults(run=_ablate)
 
@@ -257,6 +259,12 @@ def _share(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+
+
+def _part(text: str) -> float:
+    if share := _share(text):
+        return share
+    raise argparse.ArgumentTypeError("of nothing nothing can be learned")
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:

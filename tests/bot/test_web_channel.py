@@ -391,6 +391,17 @@ def test_an_explanation_comes_when_it_is_asked_for(serve: Serve, monkeypatch: py
     assert [objection for emoji, why, objection in explanation["passed"] if emoji == "😎"] == ["not seen: eyes_covered"]
 
 
+@pytest.mark.parametrize("query", ["explain=maybe", "explain=", "explain=true"])
+def test_a_switch_with_another_value_is_refused_in_words(serve: Serve, query: str) -> None:
+    served = serve()
+    response = served.http.post(f"/api/read?{query}", content=b"photo")
+    assert error_of(response) == (422, "wrong_switch")
+    assert response.json()["error"]["message"] == "?explain= takes 1 for yes or 0 for no."
+    assert error_of(served.mask(query="?everyone=2")) == (422, "wrong_switch")
+    assert served.reader.seen == []
+    assert served.http.post("/api/read?explain=0", content=b"photo").json() == READING.to_json()
+
+
 def test_emoji_are_served_as_drawings(serve: Serve) -> None:
     served = serve()
     for points in ("1F600", "2764-FE0F", "1F636-200D-1F32B-FE0F"):

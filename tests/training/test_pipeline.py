@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -366,6 +366,21 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         main(["export", "--out", "x.safetensors", "--balance", balance])
     assert f"{balance!r} is no number from 0 to 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("share", "why"), [("0", "of nothing nothing can be learned"), ("7", "'7' is no number from")])
+def test_a_share_without_rows_is_refused(share: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["ablate", "--out", "x", "--share", share])
+    assert why in capsys.readouterr().err
+
+
+def test_the_help_explains_every_setting_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for setting in fields(Config):
+        assert setting.metadata["meaning"] in shown
 
 
 def test_pictures_none_of_which_can_be_read_are_no_measurement(
