@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--epochs", type=_positive, default=16, help="of every training (default 16)")
     step.add_argument("--share", type=_part, default=1.0, help="of the training rows, up to 1 (default 1)")
     step.add_argument("--jobs", type=_positive, default=1, help="trainings at a time, one core each (default 1)")
+    step.add_argument("--only", nargs="+", metavar="NAME", help="the recipe and these variants (default: all)")
     step.set_defaults(run=_ablate)
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
@@ -176,10 +177,15 @@ def _train(options: argparse.Namespace) -> None:
 def _ablate(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from training.ablations import BASE, Plan, ablate
+    from training.ablations import BASE, VARIANTS, Plan, ablate
 
+    base, *changes = VARIANTS
+    wanted = [variant for variant in changes if not options.only or variant.name in options.only]
+    if missing := set(options.only or ()) - {variant.name for variant in wanted}:
+        names = "; ".join(variant.name for variant in changes)
+        raise DataError(f"--only: no variant is called {', '.join(sorted(missing))}; there are: {names}")
     plan = Plan(tuple(options.data), replace(BASE, epochs=options.epochs), options.share)
-    print(ablate(plan, options.out, options.seeds, options.jobs))
+    print(ablate(plan, options.out, options.seeds, options.jobs, [base, *wanted]))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from inference.checkpoint import RELEASED
 from training.calibrate import COSTS
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, together, truth
@@ -60,6 +61,7 @@ VARIANTS = (
     Variant("nothing spoilt", {"clear": 1.0}),
     Variant("everything spoilt", {"clear": 0.0}),
     Variant("mixup for half", {"mixup": 0.5}),
+    Variant("the released network as teacher", {"teacher": (str(RELEASED),)}),
     Variant("no averaging", {"average": 0.0}),
     Variant("labels weigh 0.2", {"label_weight": 0.2}),
     Variant("no label smoothing", {"smoothing": 0.0}),

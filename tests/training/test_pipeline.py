@@ -375,6 +375,13 @@ def test_a_share_without_rows_is_refused(share: str, why: str, capsys: pytest.Ca
     assert why in capsys.readouterr().err
 
 
+def test_a_variant_that_is_none_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablate", "--out", "x", "--only", "no shape", "no nose"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: --only: no variant is called no nose; there are: no shape; shape never hidden;")
+    assert "Traceback" not in error
+
+
 def test_the_help_explains_every_setting_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["train", "--help"])
