@@ -271,7 +271,7 @@ def _hand(scene: Scene, height: float, chance: np.random.Generator) -> Picture:
 
 CORRUPTIONS = (
     Corruption("rotation", (15, 30, 45), "degrees, to either side", _rotate),
-    Corruption("lying", (90, 135, 180), "degrees, to either side: on the side, and upside down", _rotate),
+    Corruption("lying", (60, 90, 180), "degrees, to either side: as on a pillow, on the side, upside down", _rotate),
     Corruption("low light", (1.5, 3, 4.5), "stops less light, with noise of 2 grey levels a stop", _darken),
     Corruption("over-exposure", (0.5, 0.9, 1.4), "stops more light, clipped at white", _over_expose),
     Corruption("one-sided light", (1.5, 3, 4.5), "stops less on one side of the face than on the other", _one_sided),
