@@ -129,15 +129,12 @@ class _View:
     side: int
     is_tile: bool
     pixels: NDArray[np.uint8]
-    turn: float = 0
-    """Degrees, counterclockwise, that `pixels` were turned around their middle."""
+    quarters: int = 0
+    """Quarter turns, counterclockwise, that `pixels` were given after they were cut out."""
 
-    def turned(self, degrees: float) -> _View:
-        """Return the view turned counterclockwise by so many degrees more; grey where it has nothing to show."""
-        side = self.pixels.shape[0]
-        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, 1.0)
-        pixels = cv2.warpAffine(self.pixels, matrix, (side, side), borderValue=(128, 128, 128))
-        return replace(self, pixels=np.asarray(pixels, np.uint8), turn=self.turn + degrees)
+    def turned(self, quarters: int) -> _View:
+        """Return the view turned counterclockwise by so many quarters."""
+        return replace(self, pixels=np.rot90(self.pixels, quarters), quarters=self.quarters + quarters)
 
     def without(self, faces: Sequence[FoundFace]) -> _View:
         """Return the view with these faces painted over."""
@@ -361,7 +358,7 @@ class FaceFinder:
 
     def _detect_lying(self, pixels: NDArray[np.uint8], *, beside_others: bool) -> list[_Candidate]:
         """Return what may be faces on their side or their head; beside others, only the large ones."""
-        views = [_whole(pixels).turned(degrees) for degrees in (90, 180, 270)]
+        views = [_whole(pixels).turned(quarters) for quarters in (1, 2, 3)]
         detectors = (self._close,) if beside_others else (self._close, self._far)
         return [hit for view in views for detector in detectors for hit in self._detect(detector, view)]
 
@@ -420,11 +417,9 @@ class FaceFinder:
             box = data.relative_bounding_box
             keys = np.array([(point.x, point.y) for point in data.relative_keypoints], np.float32)
             corners = np.array([(box.xmin, box.ymin), (box.xmin + box.width, box.ymin + box.height)], np.float32)
-            if view.turn:
-                # A box stays upright around its middle.
-                middle = corners.mean(axis=0, keepdims=True)
-                corners = corners - middle + _turned(middle - 0.5, view.turn) + 0.5
-                keys = _turned(keys - 0.5, view.turn) + 0.5
+            if view.quarters:
+                keys, corners = (_unturned(points - 0.5, view.quarters) + 0.5 for points in (keys, corners))
+                corners.sort(axis=0)
             origin = np.array([view.left, view.top], np.float32)
             if view.is_tile and (corners.min() < 0 or corners.max() > 1):
                 continue  # cut by the tile's edge: a neighbour or the whole view sees it better
@@ -473,9 +468,7 @@ class FaceFinder:
         score = upright.score if upright else 0.0
         if score >= UPRIGHT_SCORE:
             return upright
-        lying = surest(*(view.turned(degrees) for degrees in (90, 180, 270)))
-        if lying is not None and lying.score > score:
-            lying = surest(view.turned(crops.roll(lying.anchors)))  # as upright as can be
+        lying = surest(*(view.turned(quarters) for quarters in (1, 2, 3)))
         if lying is None or lying.score < max(UPRIGHT_SCORE, score + TURNED_GAIN):
             return upright
         if upright is None or self._sway(pixels, lying) < self._sway(pixels, upright):
@@ -535,7 +528,7 @@ def _turned_back(one: _Box, quarters: int, pixels: NDArray[np.uint8]) -> _Box:
 
     def back(points: Points) -> Points:
         turned = points.copy()
-        turned[:, :2] = _turned(points[:, :2], 90 * quarters) + shift
+        turned[:, :2] = _unturned(points[:, :2], quarters) + shift
         return turned
 
     corners = back(one.box.reshape(2, 2))
@@ -546,10 +539,11 @@ def _turned_back(one: _Box, quarters: int, pixels: NDArray[np.uint8]) -> _Box:
     return moved
 
 
-def _turned(points: Points, degrees: float) -> Points:
-    """Return (x, y) points, (n, 2), turned clockwise in the picture around the origin."""
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    return np.asarray(points @ np.array([(cosine, sine), (-sine, cosine)]), np.float32)
+def _unturned(points: Points, quarters: int) -> Points:
+    """Return (x, y) points, (n, 2), turned clockwise around the origin by so many quarters."""
+    for _ in range(quarters):
+        points = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    return points
 
 
 def _share(box: Points, pixels: NDArray[np.uint8]) -> float:
