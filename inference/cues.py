@@ -301,7 +301,7 @@ def _measures(
     return Measures(
         yaw=abs(head.yaw),
         pitch=abs(head.pitch),
-        roll=abs(head.roll),
+        roll=_lean(head.roll),
         lids_right=lids[0],
         lids_left=lids[1],
         looks_right=looks[0],
@@ -321,6 +321,11 @@ def _measures(
         shade=shade,
         covered=covered,
     )
+
+
+def _lean(roll: float) -> float:
+    """Return how far a head leans; beyond 60 degrees it is the photo that lies, by the nearest quarter turn."""
+    return abs(roll) if abs(roll) <= 60 else abs(abs(roll) - 90 * round(abs(roll) / 90))
 
 
 def _distance(one: Points, other: Points) -> float:

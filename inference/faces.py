@@ -299,13 +299,16 @@ class FaceFinder:
     def _find(
         self, pixels: NDArray[np.uint8], main_only: bool = False, passers_by: bool = False
     ) -> tuple[tuple[FoundFace, ...], list[_Candidate]]:
-        """Return the faces, and all that passed the first look. A photo that lies is stood up for it."""
+        """Return the faces, and all that passed the first look. A photo in which none stands is stood up for it."""
         found, candidates = self._find_upright(pixels, main_only, passers_by)
         sure = [face for face in found if face.score >= SURE_SCORE]
         if any(not _lies(face) for face in sure):
+            if passers_by:  # someone may lie beside them
+                hits = self._detect_lying(_whole(pixels).without(found))
+                return self._add(pixels, found, hits), candidates + hits
             return found, candidates
         if not sure:
-            hits = self._detect_lying(pixels, beside_others=bool(found))
+            hits = self._detect_lying(_whole(pixels), large_only=bool(found))
             candidates.extend(hits)
             # What stands by a score of LARGE_SCORE only was no face, if one lies there that is sure.
             seen = self._add(pixels, found, hits)
@@ -356,10 +359,10 @@ class FaceFinder:
         new = [hit for hit in hits if all(_shared(hit.box, face.box) < SAME_FACE for face in found)]
         return _left_to_right(_distinct([*found, *self._confirm_all(pixels, new)])) if new else found
 
-    def _detect_lying(self, pixels: NDArray[np.uint8], *, beside_others: bool) -> list[_Candidate]:
-        """Return what may be faces on their side or their head; beside others, only the large ones."""
-        views = [_whole(pixels).turned(quarters) for quarters in (1, 2, 3)]
-        detectors = (self._close,) if beside_others else (self._close, self._far)
+    def _detect_lying(self, whole: _View, *, large_only: bool = False) -> list[_Candidate]:
+        """Return what may be faces on their side or their head."""
+        views = [whole.turned(quarters) for quarters in (1, 2, 3)]
+        detectors = (self._close,) if large_only else (self._close, self._far)
         return [hit for view in views for detector in detectors for hit in self._detect(detector, view)]
 
     def _look_again(self, pixels: NDArray[np.uint8]) -> tuple[FoundFace, ...]:

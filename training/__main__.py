@@ -268,9 +268,12 @@ def _share(text: str) -> float:
 
 
 def _part(text: str) -> float:
-    if share := _share(text):
-        return share
-    raise argparse.ArgumentTypeError("of nothing nothing can be learned")
+    try:
+        if 0 < float(text) <= 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1")
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:

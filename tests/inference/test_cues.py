@@ -208,6 +208,13 @@ def test_landmarks_that_fall_together_are_refused() -> None:
         read_cues(np.zeros((478, 3), np.float32), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8))
 
 
+@pytest.mark.parametrize("roll", [88, -92, 178, -175])
+def test_a_photo_that_lies_shows_the_same_and_no_leaning_head(roll: float) -> None:
+    upright, lying = Photo(showing("smile_open")), Photo(turned(showing("smile_open"), roll=roll))
+    assert set(lying.cues) == set(upright.cues)
+    assert "head_tilted" in Photo(turned(showing("smile_open"), roll=roll + 20)).cues
+
+
 @pytest.mark.parametrize(("yaw", "roll"), [(0, 0), (25, 0), (-30, 0), (0, 35), (20, -15)])
 def test_the_turn_of_the_head_is_measured(yaw: float, roll: float) -> None:
     head = hold_still(Photo(turned(showing(None), yaw, roll)).mesh)

@@ -368,11 +368,11 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
     assert f"{balance!r} is no number from 0 to 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("share", "why"), [("0", "of nothing nothing can be learned"), ("7", "'7' is no number from")])
-def test_a_share_without_rows_is_refused(share: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("share", ["0", "7", "nan", "half"])
+def test_a_share_without_sense_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["ablate", "--out", "x", "--share", share])
-    assert why in capsys.readouterr().err
+    assert f"{share!r} is no number above 0 and up to 1" in capsys.readouterr().err
 
 
 def test_a_variant_that_is_none_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
