@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     step = steps.add_parser("train", help="train, or go on where a run stopped")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
     step.add_argument("--out", type=place, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
-    step.add_argument("--threads", type=int, help="cores to use (default: all)")
+    step.add_argument("--threads", type=_positive, help="cores to use (default: all)")
     defaults = Config()
     for field in fields(Config):
         value = getattr(defaults, field.name)
@@ -166,7 +166,9 @@ def _train(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     values: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(Config)}
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    train(together([Faces.load(path) for path in options.data]), Config(**values), options.out)
+    config = Config(**values)
+    config.check()  # before the data are read
+    train(together([Faces.load(path) for path in options.data]), config, options.out)
     if torch.distributed.is_torchelastic_launched():
         # All is written. Threads of the process group may abort the interpreter's own end.
         sys.stdout.flush()

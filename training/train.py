@@ -49,13 +49,10 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
     processes train together, each on its part of every batch, and the first one writes.
 
     Raises:
-        DataError: no training rows, no such teacher, `out` holds a run of another recipe or other data, the processes
-            were given different data, or training diverged.
+        DataError: the recipe makes no sense, no training rows, no such teacher, `out` holds a run of another recipe or
+            other data, the processes were given different data, or training diverged.
     """
-    if min(config.epochs, config.batch) < 1:
-        raise DataError("--epochs and --batch must be at least 1")
-    if min(config.side, config.small_side) < 1 or config.side % 16 or config.small_side % 16:
-        raise DataError("--side and --small-side must be multiples of 16: the network halves the crop four times")
+    config.check()
     with _together() as crew:
         return _train(faces, config, out, crew)
 
@@ -242,7 +239,7 @@ class _Run:
         self.size = min(config.batch, len(rows))
         if self.size < 2 * crew.size:
             raise DataError(
-                f"a batch of {self.size} is too small for {crew.size} processes, which take 2 each at least"
+                f"a batch of {self.size} is too small: every process, {crew.size} in all, takes 2 rows at least"
             )
         kept = faces[rows]
         self.config, self.crew = config, crew

@@ -164,6 +164,19 @@ def test_a_photo_that_lies_shows_as_many_people(finder: FaceFinder, head: Pixels
     assert len(finder.find(lying)) == len(finder.find(photo)) == 3
 
 
+@pytest.mark.parametrize("side", [90, 200])
+def test_who_covers_faces_finds_one_on_its_head_beside_one_that_stands(
+    finder: FaceFinder, head: Pixels, side: int
+) -> None:
+    photo = np.full((500, 900, 3), (190, 170, 140), np.uint8)
+    photo[150:270, 80:200] = resized(head, 120)
+    photo[150 : 150 + side, 500 : 500 + side] = np.rot90(resized(head, side), 2)
+    standing, lying = finder.find(photo, passers_by=True)
+    assert standing.anchors[2, 1] > standing.anchors[0, 1] + 20
+    assert lying.anchors[2, 1] < lying.anchors[0, 1] - 15
+    assert finder.find_everyone(photo)[0][1].anchors == pytest.approx(lying.anchors, abs=1)
+
+
 def test_a_group_of_twenty_four_left_to_right(finder: FaceFinder, head: Pixels) -> None:
     photo = np.full((1000, 1600, 3), (96, 110, 120), np.uint8)
     places = [(60 + 250 * column, 20 + 240 * row) for row in range(4) for column in range(6)]

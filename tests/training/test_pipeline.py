@@ -382,6 +382,25 @@ def test_a_variant_that_is_none_is_named_with_those_there_are(capsys: pytest.Cap
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (["--epochs", "0"], "--epochs must be 1 or more"),
+        (["--rate", "nan"], "--rate must be 1e-09 or more, up to 100"),
+        (["--widths", "8", "0", "8", "8"], "--widths must be 1 or more, up to 8192"),
+        (["--shape", "-1"], "--shape must be 0 or more"),
+        (["--average", "2"], "--average must be 0 or more, up to 1"),
+        (["--clear", "2"], "--clear must be 0 or more, up to 1"),
+        (["--small-side", "40"], "must be multiples of 16"),
+    ],
+)
+def test_a_recipe_without_sense_is_refused_before_the_data_are_read(
+    wrong: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--data", str(tmp_path / "none.npz"), "--out", str(tmp_path / "run"), *wrong]) == 1
+    assert why in capsys.readouterr().err
+
+
 def test_the_help_explains_every_setting_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["train", "--help"])
