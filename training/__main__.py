@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--epochs", type=_positive, default=16, help="of every training (default 16)")
     step.add_argument("--share", type=_part, default=1.0, help="of the training rows, up to 1 (default 1)")
     step.add_argument("--jobs", type=_positive, default=1, help="trainings at a time, one core each (default 1)")
-    step.add_argument("--only", nargs="+", metavar="NAME", help="the recipe and these variants (default: all)")
+    step.add_argument(
+        "--only", nargs="+", metavar="NAME", help="the recipe and these variants, each in quotes (default: all)"
+    )
     step.set_defaults(run=_ablate)
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")

@@ -10,7 +10,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -39,6 +39,7 @@ WAIT = timedelta(minutes=10)
 """For a process that has gone; longer than the first one needs to measure and save."""
 HISTORY = "history.jsonl"
 
+_Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
@@ -298,6 +299,11 @@ class _Run:
         except ValueError as error:
             raise DataError(f"--init {address}: {error}") from error
 
+    def _progress(self, items: Iterable[_Item], title: str) -> tqdm[_Item]:
+        """Return the items with a bar, which the first process alone shows, unless TQDM_DISABLE says no."""
+        quiet: dict[str, Any] = {"disable": True} if self.crew.rank else {}
+        return tqdm(items, desc=title, leave=False, **quiet)
+
     def learn(self, epoch: int) -> float:
         """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
         chance = self.config.seed * 1_000_003 + epoch
@@ -308,9 +314,7 @@ class _Run:
         self.learner.train()
         steps = len(order) // self.size
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        bar = tqdm(
-            range(steps), desc=f"epoch {epoch + 1}/{self.config.epochs}", leave=False, disable=self.crew.rank > 0
-        )
+        bar = self._progress(range(steps), f"epoch {epoch + 1}/{self.config.epochs}")
         for step in bar:
             rate = self.config.rate * _schedule((epoch + step / steps) / self.config.epochs)
             for group in self.optimizer.param_groups:
@@ -361,7 +365,7 @@ class _Run:
         """Return the teachers' mean answers to every face and its mirror image, as shares."""
         answers = Logits(torch.zeros_like(self.votes), torch.zeros_like(self.labels))
         rows = torch.arange(self.crew.rank, len(self.crops), self.crew.size, device=self.device)
-        for some in tqdm(rows.split(64), desc="the teachers' answers", leave=False, disable=self.crew.rank > 0):
+        for some in self._progress(rows.split(64), "the teachers' answers"):
             crops, shapes = self.crops[some], self.shapes[some].float()
             views = (crops, shapes), (crops.flip(2), mirror(shapes, self.order))
             with torch.no_grad(), self._in_half():
