@@ -34,7 +34,7 @@ class Config:
     )
     growth: float = _setting(0.5, "share of the epochs over which crops grow, 0 to 1; 0: all of --side", *_SHARE)
     rate: float = _setting(
-        0.2, "peak learning rate of SGD, Nesterov momentum 0.9: a warm-up, then a cosine to zero", 1e-9, 100
+        0.2, "peak learning rate of SGD, Nesterov momentum 0.9: a warm-up, then a cosine to zero", 1e-15
     )
     decay: float = _setting(5e-4, "weight decay of the convolutions and heads", *_SHARE)
     smoothing: float = _setting(0.1, "label smoothing of the head for FER2013's own labels, 0 to 1", *_SHARE)
