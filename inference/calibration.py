@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from inference.network import Logits
 from inference.reading import EXPRESSIONS
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,19 @@ class Calibration:
     bias: tuple[float, ...] = (0.0,) * len(EXPRESSIONS)
     temperature: float = 1.0
 
-    def probabilities(self, logits: Logits) -> Tensor:
+    def probabilities(self, votes: Floats, labels: Floats) -> Floats:
         """Return (n, 7) in the order of `EXPRESSIONS`, each row summing to 1.
 
         Contempt, which only the votes' head knows, is no answer: its share goes to the other seven in proportion.
+
+        Args:
+            votes: (n, 8) logits of the head that learned FER+'s votes.
+            labels: (n, 7) logits of the head that learned FER2013's own labels.
         """
-        votes = torch.log_softmax(logits.votes[:, : len(EXPRESSIONS)], dim=1)
-        labels = torch.log_softmax(logits.labels, dim=1)
-        mean = torch.lerp(votes, labels, self.share) + torch.tensor(self.bias)
-        return torch.softmax(mean / self.temperature, dim=1)
+        of_votes, of_labels = _log_softmax(votes[:, : len(EXPRESSIONS)]), _log_softmax(labels)
+        mean = of_votes + self.share * (of_labels - of_votes) + np.array(self.bias, np.float32)
+        probabilities: Floats = np.exp(_log_softmax(mean / self.temperature))
+        return probabilities
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -49,3 +54,9 @@ class Calibration:
         if len(bias) != len(EXPRESSIONS) or calibration.temperature <= 0:
             raise ValueError("seven biases and a temperature above 0 expected")
         return calibration
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    centred = logits - logits.max(axis=1, keepdims=True)
+    logarithms: Floats = centred - np.log(np.exp(centred).sum(axis=1, keepdims=True))
+    return logarithms

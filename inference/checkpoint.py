@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
-import torch
-from safetensors.torch import save_file
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from inference import crops
 from inference.calibration import Calibration
 from inference.errors import CheckpointError
-from inference.network import Architecture, Network
 from inference.reading import EXPRESSIONS
 
 RELEASED = Path(__file__).parent / "weights" / "face2emoji.safetensors"
@@ -26,16 +26,60 @@ FORMAT = "face2emoji-2"
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A network and what one must know to use it.
+class Architecture:
+    """What a checkpoint must record to build the network again.
 
     Attributes:
-        network: in evaluation mode, float32, on the CPU.
+        widths: channels of the four stages.
+        blocks: residual blocks in each stage.
+        shape: features drawn from the face's shape, beside those of the pixels; 0 for a network of pixels alone.
+        votes: classes of the head that learns FER+'s votes.
+        labels: classes of the head that learns FER2013's own labels.
+        covers: there is a head that tells whether something covers the mouth.
+    """
+
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
+    shape: int = 64
+    votes: int = 8
+    labels: int = 7
+    covers: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Architecture:
+        """Build from what `to_json` returned; anything else raises KeyError, TypeError or ValueError."""
+        widths, blocks = (tuple(int(value) for value in stored[name]) for name in ("widths", "blocks"))
+        if len(widths) != 4 or len(blocks) != 4:
+            raise ValueError("four stages expected")
+        return cls(
+            widths=widths,
+            blocks=blocks,
+            shape=int(stored.get("shape", 0)),  # 0.1.0 saw pixels alone
+            votes=int(stored["votes"]),
+            labels=int(stored["labels"]),
+            covers=bool(stored.get("covers", False)),  # the sixth release was the first with it
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network's numbers and what one must know to use them.
+
+    `inference.graph` makes of it what the processor works through, `inference.network` a module of PyTorch's.
+
+    Attributes:
+        architecture: of the network.
+        weights: float32, and int64 for counters, by the names that `inference.network.Network` gives them.
         calibration: how its logits become an answer.
         about: free facts for people: figures, data hash, recipe, seed.
     """
 
-    network: Network
+    architecture: Architecture
+    weights: Mapping[str, NDArray[Any]]
     calibration: Calibration
     about: Mapping[str, Any]
 
@@ -43,18 +87,15 @@ class Checkpoint:
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint in half precision: half the bytes; export measures its figures on these very numbers."""
     header = {
-        "architecture": checkpoint.network.architecture.to_json(),
+        "architecture": checkpoint.architecture.to_json(),
         "expressions": EXPRESSIONS,
         "crop": crops.SPEC,
         "calibration": checkpoint.calibration.to_json(),
         "about": dict(checkpoint.about),
     }
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
-        for name, value in checkpoint.network.state_dict().items()
-    }
+    halved = {name: _as(np.float16, value) for name, value in checkpoint.weights.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"format": FORMAT, "face2emoji": json.dumps(header)})
+    save_file(halved, path, metadata={"format": FORMAT, "face2emoji": json.dumps(header)})
 
 
 def load(path: Path = RELEASED) -> Checkpoint:
@@ -66,22 +107,26 @@ def load(path: Path = RELEASED) -> Checkpoint:
     if not path.is_file():
         raise CheckpointError(f"There are no weights at {path}. Check out the file again or train them: see training/.")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"{path.name} holds no weights of Face2Emoji ({FORMAT}). Choose another file.")
             header = json.loads(metadata["face2emoji"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            weights = {name: _as(np.float32, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # no mapping
         if header["crop"] != crops.SPEC or tuple(header["expressions"]) != EXPRESSIONS:
             raise CheckpointError(f"{path.name} was trained for another crop recipe or other expressions. Train again.")
-        with torch.device("meta"):  # the stored weights replace every one: filling them with chance first takes time
-            network = Network(Architecture.from_json(header["architecture"]))
-        floats = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-        network.load_state_dict(floats, assign=True)
-        calibration = Calibration.from_json(header["calibration"])
+        architecture = Architecture.from_json(header["architecture"])
+        return Checkpoint(architecture, weights, Calibration.from_json(header["calibration"]), header["about"])
     except CheckpointError:
         raise
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path.name} is damaged, or no weights at all. Check out the file again.") from error
-    network.eval().requires_grad_(False)
-    return Checkpoint(network, calibration, header["about"])
+
+
+def misfit() -> CheckpointError:
+    """Return the error of weights that are not those of their architecture."""
+    return CheckpointError("The weights do not fit the network that their file describes. Check out the file again.")
+
+
+def _as(kind: type[np.floating[Any]], values: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(values.astype(kind) if np.issubdtype(values.dtype, np.floating) else values)

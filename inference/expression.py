@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
+import onnxruntime
 from numpy.typing import NDArray
 
 from inference.checkpoint import Checkpoint
-from inference.crops import CROP_SIDE, LANDMARKS
-from inference.errors import DeviceError
-from inference.network import Logits, multiplies_bfloat16
-from inference.packed import pack
+from inference.graph import COVERED, HEADS, build
+
+ON_PROCESSOR = "cpu"
 
 
 class Expressions(NamedTuple):
@@ -27,30 +26,41 @@ class Expressions(NamedTuple):
     covered: NDArray[np.float32]
 
 
+class Answers(NamedTuple):
+    """What the network says of n faces: the logits `votes`, (n, 8), and `labels`, (n, 7), and `covered`, (n,)."""
+
+    votes: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    covered: NDArray[np.float32]
+
+
+class _Network(Protocol):
+    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers: ...
+
+
 class ExpressionReader:
-    """Reads expressions: the network, then its calibration.
+    """Reads expressions: the network, then its calibration. May be shared by threads.
 
     Args:
         checkpoint: the weights.
-        device: where the network works: a device of PyTorch's, as ``"cpu"``, ``"cuda"`` or ``"cuda:1"``. The
-            calibration, a few numbers a face, stays on the CPU.
+        device: where the network works: ``"cpu"``, by ONNX Runtime, or a graphics card by its name in PyTorch, as
+            ``"cuda"`` or ``"cuda:1"``. The calibration, a few numbers a face, stays on the processor.
+        threads: cores that one photo may use on the processor.
 
     Raises:
-        DeviceError: this machine has no such device, or its PyTorch cannot use it.
+        CheckpointError: the weights are not those of the architecture.
+        DeviceError: this machine has no such device, or no PyTorch that can use it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = ON_PROCESSOR, threads: int = 1) -> None:
         self._calibration = checkpoint.calibration
-        try:
-            self._device = torch.device(device)
-            network = checkpoint.network.folded().to(self._device)
-            network = (network.in_bfloat16() if multiplies_bfloat16(self._device) else network).channels_last()
-            self._network = pack(network, CROP_SIDE) if self._device.type == "cpu" else network
-            if self._device.type != "cpu":  # what does not work had better show now, and memory be taken
-                self.read(np.zeros((1, CROP_SIDE, CROP_SIDE), np.uint8), np.zeros((1, LANDMARKS, 3), np.float32))
-        except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-            raise DeviceError(f"The network cannot work on the device {device!r} here: {reason}.") from error
+        self._network: _Network
+        if device == ON_PROCESSOR:
+            self._network = _OnProcessor(checkpoint, threads)
+        else:
+            from inference.on_device import OnDevice  # PyTorch, which nobody else needs
+
+            self._network = OnDevice(checkpoint, device)
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Expressions:
         """Read n faces, n >= 1.
@@ -59,11 +69,25 @@ class ExpressionReader:
             crops: (n, CROP_SIDE, CROP_SIDE) uint8.
             shapes: (n, LANDMARKS, 3) float32 of `inference.crops.shape`.
         """
-        with torch.inference_mode():
-            answers = self._network.answer(
-                torch.from_numpy(crops).to(self._device), torch.from_numpy(shapes).to(self._device)
-            )
-            scores = self._calibration.probabilities(Logits(*(head.cpu() for head in answers.logits)))
-            return Expressions(
-                np.asarray(scores.numpy(), np.float32), np.asarray(answers.covered.cpu().numpy(), np.float32)
-            )
+        votes, labels, covered = self._network(crops, shapes)
+        return Expressions(self._calibration.probabilities(votes, labels), covered)
+
+
+class _OnProcessor:
+    """The graph in ONNX Runtime: field standard for exported networks, and the faster one here (training/LOG.md)."""
+
+    def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads  # with one it starts none, so it survives a fork
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors; what it warns of is no user's business
+        model = build(checkpoint).SerializeToString()
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session._model_bytes = None  # kept for a second try on another processor: 25 MB for nothing
+        self._outputs = [*HEADS, *([COVERED] if checkpoint.architecture.covers else [])]
+
+    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers:
+        answers = self._session.run(self._outputs, {"crops": crops, "shapes": shapes})
+        votes, labels = answers[:2]
+        return Answers(votes, labels, answers[2] if len(answers) > 2 else np.full(len(crops), -np.inf, np.float32))

@@ -1,56 +1,23 @@
-"""The network: crops and face shapes in, logits out, normalisation inside."""
+"""The network as a module of PyTorch's: crops and face shapes in, logits out, normalisation inside.
+
+It is what training trains and what works on graphics cards; on the processor `inference.graph` says the same.
+"""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from inference.calibration import Calibration
+from inference.checkpoint import Architecture, Checkpoint, misfit
 from inference.crops import LANDMARKS
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What a checkpoint must record to build the network again.
-
-    Attributes:
-        widths: channels of the four stages.
-        blocks: residual blocks in each stage.
-        shape: features drawn from the face's shape, beside those of the pixels; 0 for a network of pixels alone.
-        votes: classes of the head that learns FER+'s votes.
-        labels: classes of the head that learns FER2013's own labels.
-        covers: there is a head that tells whether something covers the mouth.
-    """
-
-    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
-    blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
-    shape: int = 64
-    votes: int = 8
-    labels: int = 7
-    covers: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Architecture:
-        """Build from what `to_json` returned; anything else raises KeyError, TypeError or ValueError."""
-        widths, blocks = (tuple(int(value) for value in stored[name]) for name in ("widths", "blocks"))
-        if len(widths) != 4 or len(blocks) != 4:
-            raise ValueError("four stages expected")
-        return cls(
-            widths=widths,
-            blocks=blocks,
-            shape=int(stored.get("shape", 0)),  # 0.1.0 saw pixels alone
-            votes=int(stored["votes"]),
-            labels=int(stored["labels"]),
-            covers=bool(stored.get("covers", False)),  # the sixth release was the first with it
-        )
 
 
 class Logits(NamedTuple):
@@ -58,6 +25,10 @@ class Logits(NamedTuple):
 
     votes: Tensor
     labels: Tensor
+
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return both as NumPy's, which `inference.calibration` takes."""
+        return self.votes.cpu().numpy(), self.labels.cpu().numpy()
 
 
 class Answers(NamedTuple):
@@ -99,6 +70,29 @@ class Network(nn.Module):
         self.votes = nn.Linear(before + architecture.shape, architecture.votes)
         self.labels = nn.Linear(before + architecture.shape, architecture.labels)
         self.covers = nn.Linear(2 * before, 1) if architecture.covers else None
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Network:
+        """Return a checkpoint's network, in evaluation mode, float32, on the CPU.
+
+        Raises:
+            CheckpointError: the weights are not those of the architecture.
+        """
+        with torch.device("meta"):  # the stored weights replace every one: filling them with chance first takes time
+            network = cls(checkpoint.architecture)
+        try:
+            network.load_state_dict(
+                {name: torch.from_numpy(values) for name, values in checkpoint.weights.items()}, assign=True
+            )
+        except RuntimeError as error:
+            raise misfit() from error
+        network.eval().requires_grad_(False)
+        return network
+
+    def checkpoint(self, calibration: Calibration, about: Mapping[str, Any]) -> Checkpoint:
+        """Return the network as it is now, with what `inference.checkpoint.Checkpoint` says besides."""
+        weights = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
+        return Checkpoint(self.architecture, weights, calibration, about)
 
     def channels_last(self) -> Network:
         """Lay the weights out as the CPU's and the GPU's convolutions like them; return self."""

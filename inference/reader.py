@@ -10,14 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from inference import checkpoint as checkpoints
 from inference.crops import crop, roll, shape
 from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
-from inference.expression import ExpressionReader
+from inference.expression import ON_PROCESSOR, ExpressionReader
 from inference.lean import without
 from inference.mask import jpeg, mask
 from inference.photo import Photo, decode
@@ -171,15 +170,14 @@ def preload() -> None:
     Raises:
         CheckpointError: as `load_reader`.
     """
-    torch.set_num_threads(1)
-    _expressions(checkpoints.RELEASED, "cpu")
+    _expressions(checkpoints.RELEASED, ON_PROCESSOR, 1)
 
 
 @cache
-def _expressions(weights: Path, device: str) -> tuple[ExpressionReader, str]:
+def _expressions(weights: Path, device: str, threads: int) -> tuple[ExpressionReader, str]:
     """Return the network, which all readers share, for nobody writes to it; and the version of its weights."""
     loaded = checkpoints.load(weights)
-    return ExpressionReader(loaded, device), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    return ExpressionReader(loaded, device, threads), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
 
 
 def load_reader(
@@ -188,7 +186,7 @@ def load_reader(
     limits: PhotoLimits | None = None,
     threads: int = 1,
     *,
-    device: str = "cpu",
+    device: str = ON_PROCESSOR,
     two_witnesses: bool = True,
 ) -> FaceReader:
     """Build a reader; takes a second or two.
@@ -206,9 +204,8 @@ def load_reader(
         DeviceError: the network cannot work on this device.
         EmojiMapError: the YAML is wrong; the message names the line.
     """
-    torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    expressions, model = _expressions(checkpoint or checkpoints.RELEASED, device)
+    expressions, model = _expressions(checkpoint or checkpoints.RELEASED, device, threads)
     return FaceReader(
         FaceFinder(),
         expressions,

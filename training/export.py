@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def export(
         **{name: first[name] for name in ("data", "init", "teacher")},
     }
     # Half precision first: the figures are those of the very numbers that ship.
-    checkpoint.save(out, Checkpoint(network, Calibration(), about))
+    checkpoint.save(out, network.checkpoint(Calibration(), about))
     return calibrate(parts, out, out, balance, costs)
 
 
@@ -84,11 +84,11 @@ def calibrate(
         CheckpointError: the weights are missing, damaged or of another kind.
     """
     loaded = checkpoint.load(weights)
-    network = loaded.network
+    network = Network.of(loaded)
     calibration = calibrated(network, parts, balance, costs)
     figures = [split_figures(network, calibration, part) for part in parts]
     about = {**loaded.about, "balance": balance, "costs": dict(costs), "figures": figures}
-    finished = Checkpoint(network, calibration, about)
+    finished = replace(loaded, calibration=calibration, about=about)
     checkpoint.save(out, finished)
     return finished
 

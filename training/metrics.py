@@ -45,7 +45,7 @@ def _figures(network: Network, calibration: Calibration, faces: Faces) -> dict[s
     voted = winners >= 0
     seven = voted & (winners < len(EXPRESSIONS))
     if seven.any():
-        scores = calibration.probabilities(logits).numpy()
+        scores = calibration.probabilities(*logits.arrays())
         answers = scores.argmax(axis=1)
         found["fer_plus_8"] = float((logits.votes.argmax(dim=1).numpy() == winners)[voted].mean())
         found["fer_plus_7"] = float((answers == winners)[seven].mean())

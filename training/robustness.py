@@ -121,9 +121,9 @@ def measure(
         CheckpointError: the weights are missing, damaged or of another kind.
         DataError: none of the pictures can be measured.
     """
-    checkpoint.load(weights)  # better a sentence now than a broken process later
+    load_reader(weights).close()  # better a sentence now than a broken process later
     work = partial(_answers, seed=seed)
-    # Spawned, not forked: PyTorch and MediaPipe have threads, and a fork of those may hang.
+    # Spawned, not forked: MediaPipe has threads, and a fork of these may hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (weights,)) as pool:
         read = list(tqdm(pool.map(work, pictures), total=len(pictures), desc=name, unit="photo", smoothing=0.05))
     kept = [(EXPRESSIONS.index(one.label), found) for one, found in zip(pictures, read, strict=True) if found]

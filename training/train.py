@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 from inference import CheckpointError, checkpoint
 from inference.crops import LANDMARKS
-from inference.network import Architecture, Logits, Network, multiplies_bfloat16
+from inference.checkpoint import Architecture
+from inference.network import Logits, Network, multiplies_bfloat16
 from inference.reading import EXPRESSIONS
 from training.augment import augment, mirror, mirror_order
 from training.config import Config
@@ -282,7 +283,7 @@ class _Run:
         """Return another network and the hash of its file."""
         try:
             with local(place(address)) as path:
-                return checkpoint.load(path).network, hashlib.sha256(path.read_bytes()).hexdigest()
+                return Network.of(checkpoint.load(path)), hashlib.sha256(path.read_bytes()).hexdigest()
         except CheckpointError as error:
             raise DataError(f"--{role} {address}: {error}") from error
 

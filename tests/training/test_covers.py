@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from inference import FaceReader, FaceReading, checkpoint, load_reader
-from inference.checkpoint import Checkpoint
+from inference.checkpoint import Architecture
 from inference.crops import LANDMARKS, crop
 from inference.faces import FaceFinder
-from inference.network import Architecture, Network
+from inference.network import Network
 from inference.photo import Photo
 from training.augment import cover_mouths
 from training.corruptions import CORRUPTIONS, STRENGTHS, Corruption, Picture, Scene
@@ -83,7 +83,7 @@ def test_what_hides_a_mouth_is_counted() -> None:
 def test_the_head_is_learned_and_nothing_else_changes(scene: Scene, finder: FaceFinder) -> None:
     found = max(finder.find(scene.pixels), key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
     faces = faces_like(crop(scene.pixels, found.anchors), 300)
-    before = checkpoint.load().network
+    before = Network.of(checkpoint.load())
     after = with_covers(before, faces)
     crops, shares = cover_mouths(torch.from_numpy(faces.crops), torch.Generator().manual_seed(9))
     shapes = torch.full((len(crops), LANDMARKS, 3), torch.nan)
@@ -98,8 +98,8 @@ def test_without_training_faces_no_mouth_is_covered(tmp_path: Path) -> None:
     network = Network(Architecture((8, 8, 16, 16), (1, 1, 1, 1), shape=8)).eval()
     nobody = faces_like(np.zeros((64, 64), np.uint8), 1)[np.array([], np.int64)]
     path = tmp_path / "weights.safetensors"
-    checkpoint.save(path, Checkpoint(with_covers(network, nobody), checkpoint.load().calibration, {}))
-    loaded = checkpoint.load(path).network
+    checkpoint.save(path, with_covers(network, nobody).checkpoint(checkpoint.load().calibration, {}))
+    loaded = Network.of(checkpoint.load(path))
     with torch.inference_mode():
         answers = loaded.answer(torch.zeros(3, 64, 64), torch.zeros(3, LANDMARKS, 3))
     assert (answers.covered < -5).all()

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from inference.calibration import Calibration
-from inference.checkpoint import Checkpoint
-from inference.network import Architecture, Network
+from inference.checkpoint import Architecture, Checkpoint
+from inference.network import Network
 from inference.reading import EXPRESSIONS
 from tests.training.test_s3 import make_up
 from training import to_onnx
@@ -29,7 +29,7 @@ def small(shape: int) -> Checkpoint:
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             assert module.running_mean is not None
             torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
-    return Checkpoint(network.eval(), Calibration(temperature=1.5), {})
+    return network.checkpoint(Calibration(temperature=1.5), {})
 
 
 @pytest.mark.parametrize("shape", [64, 0])
@@ -41,11 +41,9 @@ def test_the_same_logits_for_any_number_of_faces_with_and_without_a_mesh(tmp_pat
         faces = make_up(count)
         shapes = faces.shapes.astype(np.float32)
         for meshless in (shapes, np.full_like(shapes, np.nan)):
-            inputs = {"crops": faces.crops, "shapes": meshless}
-            wanted = {each.name for each in session.get_inputs()}
-            votes, labels = session.run(["votes", "labels"], {name: inputs[name] for name in wanted})
+            votes, labels = session.run(["votes", "labels"], {"crops": faces.crops, "shapes": meshless})
             with torch.inference_mode():
-                ours = made.network(torch.from_numpy(faces.crops), torch.from_numpy(meshless))
+                ours = Network.of(made)(torch.from_numpy(faces.crops), torch.from_numpy(meshless))
             np.testing.assert_allclose(votes, ours.votes, atol=1e-4)
             np.testing.assert_allclose(labels, ours.labels, atol=1e-4)
     facts = session.get_modelmeta().custom_metadata_map

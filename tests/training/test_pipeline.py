@@ -243,7 +243,7 @@ def test_several_teachers_are_heard_alike(story: Path, faces: Faces, tmp_path: P
 def test_the_mean_of_runs_with_one_beginning_is_exported(story: Path, faces: Faces, tmp_path: Path) -> None:
     finishes = [story / f"finish{number}" for number in (1, 2, 3)]
     means = [torch.load(run / "last.pt", weights_only=True)["averaged"]["votes.weight"] for run in finishes]
-    released = checkpoint.load(story / "face2emoji.safetensors").network.votes.weight
+    released = Network.of(checkpoint.load(story / "face2emoji.safetensors")).votes.weight
     assert torch.allclose(released, sum(means) / 3, atol=2e-3)  # half precision
     assert not torch.allclose(released, means[0], atol=2e-3)
     with pytest.raises(DataError, match="began with the same weights"):
@@ -273,7 +273,7 @@ def test_variants_of_a_recipe_are_compared_seed_by_seed(story: Path, tmp_path: P
 
 
 def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path: Path) -> None:
-    before = checkpoint.load(story / "teacher1.safetensors").network
+    before = Network.of(checkpoint.load(story / "teacher1.safetensors"))
     assert before.shape is None
     # Hardly any step at all: what comes out is what went in, and the shape is not heard yet.
     config = replace(TINY, epochs=1, rate=1e-12, average=0.0, init=str(story / "teacher1.safetensors"))
@@ -317,15 +317,15 @@ def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None
     logits = Logits(votes, torch.zeros(4000, 7))
 
     def figures(calibration: Calibration) -> tuple[float, float]:
-        scores = calibration.probabilities(logits).numpy()
+        scores = calibration.probabilities(*logits.arrays())
         answers = scores.argmax(axis=1)
         ece = calibration_error(scores.max(axis=1), answers == right.numpy())
         return balanced_accuracy(right.numpy(), answers), ece
 
     def smiles_found(calibration: Calibration) -> float:
         happy = right == EXPRESSIONS.index("happy")
-        answers = calibration.probabilities(logits).argmax(dim=1)
-        return float((answers[happy] == right[happy]).float().mean())
+        answers = calibration.probabilities(*logits.arrays()).argmax(axis=1)
+        return float((answers == right.numpy())[happy.numpy()].mean())
 
     before, plain, balanced = (figures(one) for one in (Calibration(), fit(logits, right, 0), fit(logits, right, 0.8)))
     assert smiles_found(fit(logits, right, 0.8, {"happy": 3})) > smiles_found(fit(logits, right, 0.8)) + 0.02
@@ -347,8 +347,8 @@ def test_finished_weights_are_calibrated_anew(story: Path, faces: Faces, tmp_pat
     ]
     assert main(["export", *options, "--costs", "happy=3"]) == 0
     old, new = checkpoint.load(before), checkpoint.load(tmp_path / "w.safetensors")
-    assert all(torch.equal(old.network.state_dict()[name], value) for name, value in new.network.state_dict().items())
-    assert new.calibration == calibrated(new.network, [faces], 0.75, {"happy": 3}) != old.calibration
+    assert all(np.array_equal(old.weights[name], value) for name, value in new.weights.items())
+    assert new.calibration == calibrated(Network.of(new), [faces], 0.75, {"happy": 3}) != old.calibration
     changed = {"costs", "figures"}
     assert new.about["costs"] == {"happy": 3}
     assert {name for name, value in new.about.items() if value != old.about[name]} <= changed
@@ -429,8 +429,8 @@ def test_calibration_hears_a_small_data_set_as_well_as_a_large_one() -> None:
     logits = Logits(torch.cat([evidence, torch.zeros(6000, 1)], dim=1), torch.zeros(6000, 7))
 
     def found(calibration: Calibration) -> float:
-        rows = (origin == 1) & (right == surprise)
-        return float((calibration.probabilities(logits).argmax(dim=1)[rows] == surprise).float().mean())
+        rows = ((origin == 1) & (right == surprise)).numpy()
+        return float((calibration.probabilities(*logits.arrays()).argmax(axis=1)[rows] == surprise).mean())
 
     assert found(fit(logits, right, 0.75, origin=origin)) > found(fit(logits, right, 0.75)) + 0.04
 

@@ -20,8 +20,8 @@ import torch
 
 from inference import checkpoint
 from inference.calibration import Calibration
-from inference.checkpoint import Checkpoint
-from inference.network import Architecture, Network
+from inference.checkpoint import Architecture
+from inference.network import Network
 from tests.bot.served import wait_until
 from training.__main__ import main
 from training.config import Config
@@ -192,7 +192,7 @@ def test_people_and_folders_in_a_bucket(bucket: Remote, tmp_path: Path, portrait
 
 def test_a_teacher_in_a_bucket(bucket: Remote, made_up: Faces, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher.safetensors"
-    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
+    checkpoint.save(teacher, Network(Architecture(TINY.widths, TINY.blocks)).checkpoint(Calibration(), {}))
     write(bucket / "teacher.safetensors", teacher.read_bytes())
     one, other = (
         train(made_up, replace(TINY, epochs=1, teacher=(str(where),)), tmp_path / name)

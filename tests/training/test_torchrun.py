@@ -15,8 +15,8 @@ import torch
 
 from inference import checkpoint
 from inference.calibration import Calibration
-from inference.checkpoint import Checkpoint
-from inference.network import Architecture, Network
+from inference.checkpoint import Architecture
+from inference.network import Network
 from tests.training.test_s3 import TINY, make_up
 from training.data import Faces
 from training.files import DataError
@@ -54,7 +54,7 @@ def losses(run: Path) -> list[float]:
 def test_two_processes_train_as_one_and_resume(data: Path, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher.safetensors"
     torch.manual_seed(0)
-    checkpoint.save(teacher, Checkpoint(Network(Architecture(TINY.widths, TINY.blocks)), Calibration(), {}))
+    checkpoint.save(teacher, Network(Architecture(TINY.widths, TINY.blocks)).checkpoint(Calibration(), {}))
     config = replace(TINY, batch=32, epochs=3, teacher=(str(teacher),))
     train(Faces.load(data), config, tmp_path / "one")
     two = tmp_path / "two"

@@ -1,0 +1,196 @@
+"""The network as an ONNX graph: what the processor works through, by the same values as PyTorch's in `network.py`.
+
+The bot needs no PyTorch for it, whose import alone takes a second and 170 MB, and ONNX Runtime is faster for one face.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from inference.checkpoint import Architecture, Checkpoint, misfit
+from inference.crops import CROP_SIDE, LANDMARKS
+
+OPSET = 18
+"""The newest operators that the graph needs: means over axes that are given as inputs."""
+IR_VERSION = 10
+"""Of the file's form; older runtimes refuse newer ones."""
+HEADS = ("votes", "labels")
+COVERED = "covered"
+_NORM_EPSILON = 1e-5
+"""PyTorch's default for batch norms."""
+
+Array = NDArray[Any]
+
+
+def build(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """Return the graph; `inference.network.Network.answer` is the same in PyTorch.
+
+    Its inputs are `crops`, (n, CROP_SIDE, CROP_SIDE) uint8, and `shapes`, (n, LANDMARKS, 3) float32, NaN where there is
+    no mesh. Its outputs are the logits `votes`, (n, 8), and `labels`, (n, 7), and, of a network with that head,
+    `covered`, (n,), the log-odds that something hides the mouth.
+
+    Raises:
+        CheckpointError: the weights are not those of the architecture.
+    """
+    graph = _Graph(checkpoint)
+    try:
+        outputs = _network(graph, checkpoint.architecture)
+    except (KeyError, ValueError) as error:
+        raise misfit() from error
+    inputs = [
+        helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", CROP_SIDE, CROP_SIDE]),
+        helper.make_tensor_value_info("shapes", TensorProto.FLOAT, ["n", LANDMARKS, 3]),
+    ]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "face2emoji", inputs, outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="face2emoji",
+    )
+
+
+class _Graph:
+    """Nodes and constants; whatever is called a value is the name of a node's output."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._weights = checkpoint.weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def weight(self, name: str, *shape: int) -> Array:
+        """Return weights of the checkpoint; KeyError where there are none, ValueError where they have another shape."""
+        values = self._weights[name]
+        if values.shape != shape:
+            raise ValueError(f"{name}: {values.shape} instead of {shape}")
+        return values
+
+    def constant(self, values: Array) -> str:
+        """Keep an array as it is, and return its value."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def ints(self, *values: int) -> str:
+        """Return the value of a list of integers."""
+        return self.constant(np.array(values, np.int64))
+
+    def scalar(self, number: float) -> str:
+        """Return the value of one number."""
+        return self.constant(np.array(number, np.float32))
+
+    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Add a node of an ONNX operator, and return its value."""
+        name = output or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def norm(self, name: str, width: int) -> tuple[Array, Array]:
+        """Return factor and summand, (width,) each, of a batch norm of the checkpoint."""
+        gain, offset, mean, variance = (
+            self.weight(f"{name}.{part}", width) for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        factor = gain / np.sqrt(variance + _NORM_EPSILON)
+        return factor, offset - mean * factor
+
+    def convolution(self, pictures: str, name: str, norm: str, shape: tuple[int, int, int], stride: int = 1) -> str:
+        """Add a convolution with its batch norm folded in; `shape` is its width, the width before, and its side."""
+        width, before, side = shape
+        factor, summand = self.norm(norm, width)
+        kernel = self.weight(f"{name}.weight", width, before, side, side) * factor[:, None, None, None]
+        around = side // 2
+        return self.add(
+            "Conv",
+            pictures,
+            self.constant(kernel),
+            self.constant(summand),
+            kernel_shape=[side] * 2,
+            strides=[stride] * 2,
+            pads=[around] * 4,
+        )
+
+    def linear(self, features: str, name: str, shape: tuple[int, int], norm: str = "", output: str = "") -> str:
+        """Add a linear layer, with the batch norm after it folded in; `shape` is its width and the width before."""
+        weight, bias = self.weight(f"{name}.weight", *shape), self.weight(f"{name}.bias", shape[0])
+        if norm:
+            factor, summand = self.norm(norm, shape[0])
+            weight, bias = weight * factor[:, None], bias * factor + summand
+        return self.add("Gemm", features, self.constant(weight), self.constant(bias), transB=1, output=output)
+
+
+def _network(graph: _Graph, architecture: Architecture) -> list[onnx.ValueInfoProto]:
+    """Add everything, and return the outputs."""
+    seen = _stages(graph, architecture, _normalised(graph))
+    width = architecture.widths[-1]
+    of_face = graph.add("ReduceMean", seen, graph.ints(2, 3), keepdims=0)
+    features = of_face
+    if architecture.shape:
+        features = graph.add("Concat", features, _shape(graph, architecture.shape), axis=1)
+    outputs = []
+    for head, classes in zip(HEADS, (architecture.votes, architecture.labels), strict=True):
+        graph.linear(features, head, (classes, width + architecture.shape), output=head)
+        outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, ["n", classes]))
+    if architecture.covers:
+        both = graph.add("Concat", of_face, _of_mouth(graph, seen), axis=1)
+        graph.add("Squeeze", graph.linear(both, "covers", (1, 2 * width)), graph.ints(1), output=COVERED)
+        outputs.append(helper.make_tensor_value_info(COVERED, TensorProto.FLOAT, ["n"]))
+    return outputs
+
+
+def _normalised(graph: _Graph) -> str:
+    """Add what `inference.network.normalise` does."""
+    pictures, sides = graph.add("Cast", "crops", to=TensorProto.FLOAT), graph.ints(1, 2)
+    centred = graph.add("Sub", pictures, graph.add("ReduceMean", pictures, sides))
+    squares = graph.add("ReduceSumSquare", centred, sides)
+    variance = graph.add("Div", squares, graph.scalar(CROP_SIDE**2 - 1))
+    deviation = graph.add("Add", graph.add("Sqrt", variance), graph.scalar(8.0))
+    return graph.add("Unsqueeze", graph.add("Div", centred, deviation), graph.ints(1))
+
+
+def _stages(graph: _Graph, architecture: Architecture, pictures: str) -> str:
+    before = architecture.widths[0]
+    out = graph.add("Relu", graph.convolution(pictures, "stem.0", "stem.1", (before, 1, 3), stride=2))
+    block = 0
+    for stage, (width, count) in enumerate(zip(architecture.widths, architecture.blocks, strict=True)):
+        for first in range(count):
+            stride = 2 if stage and not first else 1
+            out = _block(graph, f"stages.{block}", out, (width, before), stride)
+            before = width
+            block += 1
+    return out
+
+
+def _block(graph: _Graph, name: str, pictures: str, widths: tuple[int, int], stride: int) -> str:
+    """Add two convolutions beside a shortcut; `widths` are the block's and the one before."""
+    width, before = widths
+    path = graph.convolution(pictures, f"{name}.path.0", f"{name}.path.1", (width, before, 3), stride)
+    path = graph.convolution(graph.add("Relu", path), f"{name}.path.3", f"{name}.path.4", (width, width, 3))
+    shortcut = pictures
+    if stride > 1:
+        shortcut = graph.add("AveragePool", pictures, kernel_shape=[stride] * 2, strides=[stride] * 2)
+    if stride > 1 or before != width:
+        shortcut = graph.convolution(shortcut, f"{name}.shortcut.1", f"{name}.shortcut.2", (width, before, 1))
+    return graph.add("Relu", graph.add("Add", path, shortcut))
+
+
+def _of_mouth(graph: _Graph, seen: str) -> str:
+    """Add the mean of the features over the middle of the lower half."""
+    side = CROP_SIDE // 16
+    middle = (side // 4, side - side // 4)
+    begins, ends = graph.ints(side // 2, middle[0]), graph.ints(side, middle[1])
+    mouth = graph.add("Slice", seen, begins, ends, graph.ints(2, 3))
+    return graph.add("ReduceMean", mouth, graph.ints(2, 3), keepdims=0)
+
+
+def _shape(graph: _Graph, features: int) -> str:
+    """Add the perceptron on the face's shape; a face without a mesh counts as the mean face."""
+    mean, deviation = (graph.constant(graph.weight(f"shape.{name}", LANDMARKS, 3)) for name in ("mean", "deviation"))
+    scaled = graph.add("Div", graph.add("Sub", "shapes", mean), deviation)
+    known = graph.add("Where", graph.add("IsNaN", scaled), graph.scalar(0.0), scaled)
+    standard = graph.add("Flatten", graph.add("Clip", known, graph.scalar(-5.0), graph.scalar(5.0)))
+    hidden = graph.linear(standard, "shape.layers.0", (2 * features, 3 * LANDMARKS), norm="shape.layers.1")
+    return graph.add("Relu", graph.linear(graph.add("Relu", hidden), "shape.layers.4", (features, 2 * features)))
