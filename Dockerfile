@@ -1,4 +1,4 @@
-# The bot with its web page, on PyTorch's CPU build (`make image` builds it, and lists what is in it):
+# The bot with its web page (`make image` builds it, and lists what is in it):
 #   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
 # With the chat platforms that .env sets up, keeping their jobs and settings in a volume:
 #   docker run -p 8000:8000 -v face2emoji:/data --env-file .env face2emoji
@@ -15,14 +15,11 @@ FROM python AS packages
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 # Before our own code, so that a change there does not install everything again.
 COPY pyproject.toml constraints.txt hashes.txt hashes-cpu.txt supply.py ./
-ARG CPU_INDEX=https://download.pytorch.org/whl/cpu
-# PyTorch compiles with the packages taken out again, with its headers and its tools; reading needs none of them.
+# ONNX's own test cases, 70 MB, go out again.
 RUN python3 -m venv .venv \
-    && PIP_NO_CACHE_DIR=1 .venv/bin/python -m supply install --extra-index-url="$CPU_INDEX" \
-    && .venv/bin/python -m pip uninstall --yes sympy networkx mpmath pip \
-    && cd .venv/lib/python3.11/site-packages/torch \
-    && rm -r include test \
-    && find bin -type f ! -name torch_shm_manager -delete
+    && PIP_NO_CACHE_DIR=1 .venv/bin/python -m supply install \
+    && .venv/bin/python -m pip uninstall --yes pip \
+    && rm -r .venv/lib/python3.11/site-packages/onnx/backend/test/data
 
 FROM python
 COPY --from=packages /face2emoji/.venv .venv

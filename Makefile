@@ -19,8 +19,9 @@ help: ## List these commands
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "Options: PYTHON=/path/to/python3.12 names the Python to use, CPU=1 takes the small PyTorch without CUDA;"
-	@echo "both count when .venv is first made. ARGS=... goes on to run, test and train: make test ARGS='-k photo'."
+	@echo "Options: PYTHON=/path/to/python3.12 names the Python to use; training and tests want PyTorch, and CPU=1 takes"
+	@echo "its small build without CUDA; GPU=1 has run and install add PyTorch for a graphics card. These count when .venv"
+	@echo "is first made. ARGS=... goes on to run, test and train: make test ARGS='-k photo'."
 
 run: .venv/.run ## Start the bot and its web page; the first time, install what they need
 	@exec $(VENV_PYTHON) -m bot $(ARGS)
@@ -102,7 +103,7 @@ export check_libraries
 define install
 	@test -e .venv/.run && test -x $(VENV_PYTHON) || { \
 		$(find_python); \
-		echo "Making .venv with Python $$version. The first time takes minutes: PyTorch is a big download."; \
+		echo "Making .venv with Python $$version.$(if $(1), The first time takes minutes: PyTorch is a big download.)"; \
 		"$$python" -m venv --clear .venv; }
 	@$(VENV_PYTHON) -c "$$check_libraries" $(1)
 	$(VENV_PYTHON) -m supply install $(1) $(PIP_FLAGS)
@@ -110,7 +111,7 @@ define install
 endef
 
 .venv/.run: $(PACKAGES)
-	$(call install)
+	$(call install,$(if $(filter 1,$(GPU)),gpu))
 
 .venv/.all: $(PACKAGES)
 	$(call install,train dev)

@@ -373,7 +373,7 @@ def machine(package: str) -> str:
     """Say where this runs; without this line the figures mean nothing."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "dbos", package))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "dbos", package))
     return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, {packages}"
 
 

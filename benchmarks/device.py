@@ -49,10 +49,8 @@ def faces(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.floa
             for _ in range(count)
         ]
     ).astype(np.uint8)
-    shape = checkpoint.load().network.shape
-    if shape is None:
-        return crops, np.full((count, 478, 3), np.nan, np.float32)
-    mean, deviation = shape.mean.numpy(), shape.deviation.numpy()
+    weights = checkpoint.load().weights
+    mean, deviation = (weights[f"shape.{name}"] for name in ("mean", "deviation"))
     return crops, (mean + deviation * chance.normal(0, 1, (count, 1, 1))).astype(np.float32)
 
 

@@ -1,8 +1,9 @@
 """python -m benchmarks.network [--checkpoint FILE]: one face through the network alone, on one core, beside ResNet-18.
 
 The ResNet-18 (He et al. 2016) is built here layer by layer as torchvision builds it, with seven classes and pictures of
-3 x 160 x 160, float32 and eager: what a straightforward bot would take. Both run in turns on one thread,
-and its CPU time is counted, so that other work on the machine matters little. Finding the face is no part of it.
+3 x 160 x 160, float32 and eager in PyTorch: what a straightforward bot would take. Ours works in ONNX Runtime, as in
+the bot. Both run in turns on one thread, and its CPU time is counted, so that other work on the machine matters little.
+Finding the face is no part of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ from benchmarks.numbers import positive
 from inference import checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.expression import ExpressionReader
+from inference.network import Network
 
 SIDE = 160
 CLASSES = 7
@@ -109,7 +112,7 @@ def main() -> None:
     crops = torch.randint(0, 256, (1, CROP_SIDE, CROP_SIDE), dtype=torch.uint8)
     shapes = torch.rand(1, LANDMARKS, 3)
     pictures = torch.rand(1, 3, SIDE, SIDE)
-    reader, network = ExpressionReader(loaded), resnet18()
+    reader, module, network = ExpressionReader(loaded), Network.of(loaded), resnet18()
 
     def theirs() -> Tensor:
         with torch.inference_mode():
@@ -117,18 +120,19 @@ def main() -> None:
 
     times = in_turns(lambda: reader.read(crops.numpy(), shapes.numpy()), theirs, options.runs)
     rows = (
-        ("ours", loaded.network, multiply_adds(loaded.network, crops, shapes), options.checkpoint.stat().st_size),
+        ("ours", module, multiply_adds(module, crops, shapes), options.checkpoint.stat().st_size),
         (f"ResNet-18 at {SIDE}", network, multiply_adds(network, pictures), 4 * _weights(network)),
     )
     print(
-        f"one face, one of {os.cpu_count()} cores, PyTorch {torch.__version__}, Python {sys.version.split()[0]}, "
-        f"{options.runs} runs in turns, CPU time: median (5th to 95th percentile)"
+        f"one face, one of {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, PyTorch "
+        f"{torch.__version__}, Python {sys.version.split()[0]}, {options.runs} runs in turns, "
+        f"CPU time: median (5th to 95th percentile)"
     )
-    for (name, module, work, size), found in zip(rows, times, strict=True):
+    for (name, one, work, size), found in zip(rows, times, strict=True):
         low, *_, high = statistics.quantiles(found, n=20)
         print(
             f"{name:17} {statistics.median(found):6.2f} ms ({low:.2f} to {high:.2f})  {work / 1e9:5.3f} G multiply-adds"
-            f"  {_weights(module) / 1e6:5.2f} M weights  {size / 1e6:5.1f} MB file"
+            f"  {_weights(one) / 1e6:5.2f} M weights  {size / 1e6:5.1f} MB file"
         )
     print(f"ours is {statistics.median(times[1]) / statistics.median(times[0]):.1f} times as fast")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -34,6 +34,7 @@ from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
 from inference.emoji_map import load_emoji_map
 from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
+from inference.network import Network
 from inference.photo import WORKING_SIDE, decode
 from inference.reader import FaceReader
 from inference.reading import PhotoLimits
@@ -48,7 +49,9 @@ import sys, time
 start = time.perf_counter()
 from inference import load_reader
 load_reader().read(open(sys.argv[1], "rb").read())
-print(time.perf_counter() - start)
+seconds = time.perf_counter() - start
+resident = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))
+print(seconds, int(resident) / 1024)
 """
 
 Pixels = NDArray[np.uint8]
@@ -140,7 +143,7 @@ def measure(data: bytes, runs: int, rate: float) -> tuple[Times, int]:
     expressions, emoji_map = ExpressionReader(loaded), load_emoji_map()
     reader = FaceReader(plain, expressions, emoji_map, PhotoLimits(), "")
     work = multiply_adds(
-        loaded.network, torch.zeros(1, CROP_SIDE, CROP_SIDE, dtype=torch.uint8), torch.zeros(1, LANDMARKS, 3)
+        Network.of(loaded), torch.zeros(1, CROP_SIDE, CROP_SIDE, dtype=torch.uint8), torch.zeros(1, LANDMARKS, 3)
     )
     found: tuple[FoundFace, ...] = ()
     for run in range(-WARM_UP, runs):
@@ -221,15 +224,11 @@ def photos_a_second(data: bytes, threads: int, seconds: float) -> float:
     return rate
 
 
-def first_answer(photo: Path) -> float:
-    """Return the seconds from the first import to the first answer, in a fresh process."""
+def first_answer(photo: Path) -> tuple[float, float]:
+    """Return of a fresh process the seconds from its first import to its first answer, and then its memory in MB."""
     command = [sys.executable, "-c", FIRST_ANSWER, str(photo)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def resident() -> float:
-    """Return this process's resident memory in MB."""
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
+    seconds, memory = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(seconds), float(memory)
 
 
 def table(name: str, times: Times, faces: int) -> list[str]:
@@ -261,8 +260,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     rate = matrix_rate()
     print(
-        f"{cores} cores, Python {sys.version.split()[0]}, PyTorch {torch.__version__}, {options.runs} runs on one "
-        f"thread, matrices at {rate / 1e6:.1f} G multiply-adds a second"
+        f"{cores} cores, Python {sys.version.split()[0]}, ONNX Runtime {onnxruntime.__version__}, {options.runs} runs "
+        f"on one thread, matrices at {rate / 1e6:.1f} G multiply-adds a second"
     )
     made = pictures()
     for name, data in tqdm(made.items(), desc="pictures", leave=False):
@@ -271,9 +270,9 @@ def main() -> None:
     for name, data in made.items():
         one, all_ = (photos_a_second(data, threads, options.seconds) for threads in (1, cores))
         print(f"  {name:22}{one:11.1f}{all_:12.1f}{all_ / one:8.2f}")
-    starts = sorted(first_answer(PORTRAIT) for _ in range(5))
+    starts, memories = (sorted(values) for values in zip(*(first_answer(PORTRAIT) for _ in range(5)), strict=True))
     print(f"\nfirst import to first answer {starts[2]:.2f} s ({starts[0]:.2f} to {starts[-1]:.2f}, 5 fresh processes)")
-    print(f"resident now {resident():.0f} MB")
+    print(f"resident then {memories[2]:.0f} MB ({memories[0]:.0f} to {memories[-1]:.0f})")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A reader in a process of its own, so that a crash or a hang in a native library costs one photo and not the bot.
 
 Bytes go in and frozen results come out, over multiprocessing's own pipe. On Linux the children come from its fork
-server, a process that has imported PyTorch, OpenCV and MediaPipe and never used them: a child is there in a third of a
-second, and all share what those libraries hold. Spawned ones would take two seconds and twice the memory each. The bot
+server, a process that has loaded ONNX Runtime with the weights, OpenCV and MediaPipe, and never used them: a child is
+there in a third of a second, and all share what those hold. Spawned ones would take three times as long and more memory. The bot
 itself cannot be forked, for it has threads; elsewhere than on Linux neither can what has imported these libraries.
 Where the temporary folder has a long name the server cannot listen, and readers are spawned there, too.
 """
@@ -66,7 +66,7 @@ def kill_readers() -> None:
 def load_face_reader(
     checkpoint: Path | None, emoji_map: Path | None, limits: PhotoLimits, device: str = "cpu"
 ) -> Reader:
-    """Build a reader; see `inference.load_reader`. Called in the child only, because it imports PyTorch."""
+    """Build a reader; see `inference.load_reader`. Called in the child only, because it imports MediaPipe."""
     from inference import load_reader
 
     return load_reader(checkpoint, emoji_map, limits, device=device)

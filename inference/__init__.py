@@ -58,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is slow when it is first asked for: PyTorch and MediaPipe take seconds, all emoji a tenth of one.
+    """Import what is slow when it is first asked for: MediaPipe and the weights take most of a second.
 
     Only `FaceReader`, `load_reader` and `preload` bring in native libraries; the rest does without, even without NumPy.
     """

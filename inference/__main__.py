@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in options.photos:
         try:
             photo = decode(_bytes(path, limits), limits)
-            if reader is None:  # PyTorch takes seconds; a bad file is answered without them
+            if reader is None:  # takes most of a second; a bad file is answered without it
                 from inference import load_reader
 
                 reader = load_reader(options.checkpoint, options.emoji_map, limits)

@@ -42,7 +42,7 @@ class OnDevice:
             raise _unable(device, (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")) from error
 
     def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers:
-        """Return what the network says of n faces, n >= 1; arguments as `inference.expression.ExpressionReader.read`."""
+        """Return what the network says of n faces, n >= 1; arguments as `ExpressionReader.read`."""
         with self._torch.inference_mode():
             given = (self._torch.from_numpy(values).to(self._device) for values in (crops, shapes))
             logits, covered = self._network.answer(*given)

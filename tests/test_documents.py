@@ -176,7 +176,7 @@ def test_no_path_of_a_machine() -> None:
 
 def test_package_indexes_are_named_nowhere_but_for_the_cpu_build() -> None:
     found = sorted((name, url) for name, text in texts().items() for url in INDEX.findall(text))
-    assert [name for name, _ in found] == ["Dockerfile", "Makefile"]
+    assert [name for name, _ in found] == ["Makefile"]
     assert len({url for _, url in found}) == 1
 
 

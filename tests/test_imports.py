@@ -20,6 +20,7 @@ FORBIDDEN = {
     "tests": set[str](),
 }
 THE_MEDIAPIPE_FILE = "inference.faces"
+THE_TORCH_FILES = ("inference.network", "inference.on_device")
 
 
 def wrong_imports(module: str, source: str) -> list[str]:
@@ -32,6 +33,8 @@ def wrong_imports(module: str, source: str) -> list[str]:
             wrong.append(f"{module}, line {line}: {room} must not import {top}")
         elif top == "mediapipe" and module != THE_MEDIAPIPE_FILE:
             wrong.append(f"{module}, line {line}: only {THE_MEDIAPIPE_FILE} imports mediapipe")
+        elif top == "torch" and room == "inference" and module not in THE_TORCH_FILES:
+            wrong.append(f"{module}, line {line}: of inference only {' and '.join(THE_TORCH_FILES)} import torch")
         elif top == "inference" and room == "bot" and rest.partition(".")[0] in INFERENCE_MODULES:
             wrong.append(f"{module}, line {line}: the bot enters by the door, `from inference import ...`, not {name}")
     return wrong
@@ -78,6 +81,8 @@ def test_imports_are_one_way(room: str) -> None:
         ("inference.photo", "import mediapipe"),
         ("inference.photo", "from tests import fakes"),
         ("inference.faces", "import httpx"),
+        ("inference.reader", "import torch"),
+        ("inference.graph", "def late():\n    from torch import nn"),
         ("bot.jobs", "import torch"),
         ("bot.jobs", "import torch.nn.functional as F"),
         ("bot.jobs", "from mediapipe.python import packet_creator"),
@@ -101,9 +106,10 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("inference.faces", "import mediapipe\nfrom mediapipe.framework.formats import rect_pb2"),
-        ("inference.reader", "import torch\nfrom inference.faces import FaceFinder\nfrom . import photo"),
+        ("inference.reader", "import onnxruntime\nfrom inference.faces import FaceFinder\nfrom . import photo"),
         ("bot.jobs", "import inference\nfrom inference import load_reader\ninference.load_reader()"),
         ("bot.jobs", "import starlette\nfrom bot.settings import Settings\nfrom .answers import sentence"),
+        ("inference.network", "import torch\nfrom torch import nn"),
         ("training.train", "from inference.network import Network\nimport torch\nimport bottle"),
         ("tests.bot.test_jobs", "import torch\nfrom inference.reader import FaceReader\nfrom tests import fakes"),
     ],

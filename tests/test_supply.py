@@ -184,8 +184,9 @@ def test_every_version_has_its_hashes() -> None:
 def test_groups_add_to_what_runs_the_bot() -> None:
     run, everything = (requirements(ROOT / "pyproject.toml", groups) for groups in ([], ["train", "dev"]))
     assert everything[: len(run)] == run
-    assert {"torch", "aiohttp"} <= set(run)
-    assert {"pytest", "tqdm"} <= set(everything) - set(run)
+    assert {"onnxruntime", "aiohttp"} <= set(run)
+    assert {"pytest", "tqdm", "torch"} <= set(everything) - set(run)
+    assert requirements(ROOT / "pyproject.toml", ["gpu"]) == [*run, "torch"]
 
 
 # Looking at them

@@ -26,8 +26,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inference import CheckpointError, checkpoint
-from inference.crops import LANDMARKS
 from inference.checkpoint import Architecture
+from inference.crops import LANDMARKS
 from inference.network import Logits, Network, multiplies_bfloat16
 from inference.reading import EXPRESSIONS
 from training.augment import augment, mirror, mirror_order
