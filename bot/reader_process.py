@@ -2,7 +2,7 @@
 
 Bytes go in and frozen results come out, over multiprocessing's own pipe. On Linux the children come from its fork
 server, a process that has loaded ONNX Runtime with the weights, OpenCV and MediaPipe, and never used them: a child is
-there in a third of a second, and all share what those hold. Spawned ones would take three times as long and more memory. The bot
+there in a third of a second, and all share what those hold. Spawned ones would take longer and more memory. The bot
 itself cannot be forked, for it has threads; elsewhere than on Linux neither can what has imported these libraries.
 Where the temporary folder has a long name the server cannot listen, and readers are spawned there, too.
 """
