@@ -215,13 +215,15 @@ def test_the_bot_s_own_process_loads_no_native_decoder_and_no_network() -> None:
         assert process.stdout.readline().startswith("Face2Emoji is ready")
         assert post(port, ASTRONAUT.read_bytes()) == 200
         assert loaded(process.pid) == set()
-        assert {"torch", "mediapipe", "cv2", "PIL"} <= set().union(*map(loaded, family_of(process)))
+        everything = set().union(*map(loaded, family_of(process)))
+        assert {"onnxruntime", "mediapipe", "cv2", "PIL"} <= everything
+        assert "torch" not in everything
 
 
 def loaded(process: int) -> set[str]:
     """Return which packages of native code a process has mapped."""
     maps = Path(f"/proc/{process}/maps").read_text()
-    return {name for name in ("torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif") if f"/{name}/" in maps}
+    return {name for name in ("onnxruntime", "torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif") if f"/{name}/" in maps}
 
 
 def test_logs_are_json_lines_where_nobody_looks_on() -> None:
