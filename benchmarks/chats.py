@@ -43,6 +43,8 @@ ROOT = Path(__file__).parents[1]
 PORTRAIT = ROOT / "tests" / "pictures" / "astronaut.jpg"
 PHOTOS = 24
 WARM_UP_RATE = 10
+LOG_LINES = 10
+"""Of the bot's log, shown where an answer is missing or came twice."""
 MOST_P95, MOST_BEHIND = 1.0, 2.0
 # After so many seconds without any answer, what is still to be answered is lost.
 PATIENCE = 60.0
@@ -242,11 +244,13 @@ def running_bot(chats: Platform, database: str, variables: Mapping[str, str], fo
         if not any(line.startswith(chats.ready) for line in bot.stdout):
             sys.exit(f"error: the bot did not start:\n{log.read_text()}")
         yield bot.pid
+    except NotOnce:
+        print("".join(log.read_text().splitlines(keepends=True)[-LOG_LINES:]), end="", file=sys.stderr)
+        raise
     finally:
         bot.terminate()
         bot.wait(60)
         bot.stdout.close()
-        print(log.read_text()[-2000:], end="", file=sys.stderr)
 
 
 async def _switch_on(chats: Platform, settings: Settings) -> None:
