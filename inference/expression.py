@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inference.checkpoint import Checkpoint
+from inference.errors import DeviceError
 from inference.graph import COVERED, HEADS, build
 
 ON_PROCESSOR = "cpu"
@@ -58,9 +59,7 @@ class ExpressionReader:
         if device == ON_PROCESSOR:
             self._network = _OnProcessor(checkpoint, threads)
         else:
-            from inference.on_device import OnDevice  # PyTorch, which nobody else needs
-
-            self._network = OnDevice(checkpoint, device)
+            self._network = _on_device(checkpoint, device)
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Expressions:
         """Read n faces, n >= 1.
@@ -89,5 +88,21 @@ class _OnProcessor:
 
     def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers:
         answers = self._session.run(self._outputs, {"crops": crops, "shapes": shapes})
-        votes, labels = answers[:2]
-        return Answers(votes, labels, answers[2] if len(answers) > 2 else np.full(len(crops), -np.inf, np.float32))
+        if COVERED not in self._outputs:
+            answers.append(np.full(len(crops), -np.inf, np.float32))
+        return Answers(*answers)
+
+
+def _on_device(checkpoint: Checkpoint, device: str) -> _Network:
+    try:
+        from inference.on_device import OnDevice  # PyTorch, which the processor does without
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
+        cure = "PyTorch is not installed; `make clean` and `make GPU=1 install` install it"
+        raise unable(device, cure if missing else str(error)) from error
+    return OnDevice(checkpoint, device)
+
+
+def unable(device: str, reason: str) -> DeviceError:
+    """Return the error of a device on which the network cannot work; the reason's first line is told."""
+    return DeviceError(f"The network cannot work on the device {device!r} here: {reason.splitlines()[0].rstrip('.')}.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from inference.checkpoint import Checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
-from inference.errors import DeviceError
-from inference.expression import Answers
+from inference.expression import Answers, unable
+from inference.network import Network, multiplies_bfloat16
 
 
 class OnDevice:
@@ -19,18 +20,11 @@ class OnDevice:
         device: of PyTorch's, as ``"cuda"`` or ``"cuda:1"``.
 
     Raises:
-        DeviceError: there is no PyTorch, this machine has no such device, or its PyTorch cannot use it.
+        CheckpointError: the weights are not those of the architecture.
+        DeviceError: this machine has no such device, or its PyTorch cannot use it.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
-        try:
-            import torch
-
-            from inference.network import Network, multiplies_bfloat16
-        except ImportError as error:
-            reason = "PyTorch is not installed; `make clean` and `make GPU=1 install` install it"
-            raise _unable(device, reason) from error
-        self._torch = torch
         try:
             self._device = torch.device(device)
             network = Network.of(checkpoint).folded().to(self._device)
@@ -39,15 +33,11 @@ class OnDevice:
             # What does not work had better show now, and memory be taken.
             self(np.zeros((1, CROP_SIDE, CROP_SIDE), np.uint8), np.zeros((1, LANDMARKS, 3), np.float32))
         except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-            raise _unable(device, (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")) from error
+            raise unable(device, str(error).strip() or type(error).__name__) from error
 
     def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers:
         """Return what the network says of n faces, n >= 1; arguments as `ExpressionReader.read`."""
-        with self._torch.inference_mode():
-            given = (self._torch.from_numpy(values).to(self._device) for values in (crops, shapes))
+        with torch.inference_mode():
+            given = (torch.from_numpy(values).to(self._device) for values in (crops, shapes))
             logits, covered = self._network.answer(*given)
             return Answers(*(values.cpu().numpy() for values in (*logits, covered)))
-
-
-def _unable(device: str, reason: str) -> DeviceError:
-    return DeviceError(f"The network cannot work on the device {device!r} here: {reason}.")

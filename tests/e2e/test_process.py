@@ -223,7 +223,11 @@ def test_the_bot_s_own_process_loads_no_native_decoder_and_no_network() -> None:
 def loaded(process: int) -> set[str]:
     """Return which packages of native code a process has mapped."""
     maps = Path(f"/proc/{process}/maps").read_text()
-    return {name for name in ("onnxruntime", "torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif") if f"/{name}/" in maps}
+    return {
+        name
+        for name in ("onnxruntime", "torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif")
+        if f"/{name}/" in maps
+    }
 
 
 def test_logs_are_json_lines_where_nobody_looks_on() -> None:
