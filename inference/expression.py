@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from inference.checkpoint import Checkpoint
 from inference.errors import DeviceError
 from inference.graph import COVERED, HEADS, build
+from inference.quiet import quiet
+
+with quiet():  # it complains of graphics cards that it cannot name, on import, and of nothing else
+    import onnxruntime
 
 ON_PROCESSOR = "cpu"
 

@@ -10,11 +10,7 @@ on its side or its head, and the mesh on what remains.
 from __future__ import annotations
 
 import math
-import os
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -29,6 +25,7 @@ from mediapipe.python._framework_bindings import calculator_graph, image_frame, 
 from numpy.typing import NDArray
 
 from inference import crops
+from inference.quiet import quiet
 
 # In a view of this side the full-range detector sees faces from 5 % to 95 % of it, the short-range one from 15 % up
 # (measured on faces pasted at known sizes); on FER2013's tight 48-pixel faces they find 57 % and 99 %.
@@ -223,28 +220,11 @@ def _packet(pixels: NDArray[np.uint8]) -> Any:
     )
 
 
-_STDERR = threading.Lock()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the native libraries' start-up chatter off standard error; they offer no switch for it."""
-    with _STDERR, open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # a device, not a path of ours
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 class FaceFinder:
     """Finds faces and landmarks. One finder per thread: a MediaPipe graph must not be shared."""
 
     def __init__(self) -> None:
-        with _quiet():
+        with quiet():
             self._start()
 
     def _start(self) -> None:

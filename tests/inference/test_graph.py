@@ -1,7 +1,9 @@
 """The graph that the processor works through says what the module says that was trained."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from inference.crops import CROP_SIDE, LANDMARKS
 from inference.expression import ExpressionReader
 from inference.network import Network
 
+ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-4
 """By which a number may differ, for floating point numbers sum up differently in another order."""
 ARCHITECTURES = {
@@ -62,7 +65,24 @@ def test_reading_needs_no_pytorch() -> None:
         "try: load_reader(device='cuda')\n"
         "except DeviceError as error: print(error.message)"
     )
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
     expression, refused = done.stdout.splitlines()
     assert expression == "happy"
     assert refused.startswith("The network cannot work on the device 'cuda' here: PyTorch is not installed")
+
+
+@pytest.mark.parametrize(
+    ("script", "heard"), [("import onnxruntime", "no card\n"), ("import inference.expression", "")]
+)
+def test_what_onnx_runtime_says_of_graphics_cards_nobody_reads(script: str, heard: str, tmp_path: Path) -> None:
+    # On import, where the system lists a card without a vendor, as many virtual machines do.
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os, sys\n"
+        "os.write(2, b'no card\\n')\n"
+        f"sys.path.remove({str(tmp_path)!r})\n"
+        "del sys.modules['onnxruntime']\n"
+        "import onnxruntime\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
+    assert done.stderr == heard
