@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from benchmarks.numbers import positive
-from inference import checkpoint
+from inference import checkpoint, onnx_runtime
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.expression import ExpressionReader
 from inference.network import Network
@@ -124,7 +123,7 @@ def main() -> None:
         (f"ResNet-18 at {SIDE}", network, multiply_adds(network, pictures), 4 * _weights(network)),
     )
     print(
-        f"one face, one of {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, PyTorch "
+        f"one face, one of {os.cpu_count()} cores, ONNX Runtime {onnx_runtime.VERSION}, PyTorch "
         f"{torch.__version__}, Python {sys.version.split()[0]}, {options.runs} runs in turns, "
         f"CPU time: median (5th to 95th percentile)"
     )

@@ -22,14 +22,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.network import multiply_adds
 from benchmarks.numbers import amount, positive
-from inference import checkpoint
+from inference import checkpoint, onnx_runtime
 from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
 from inference.emoji_map import load_emoji_map
 from inference.expression import ExpressionReader
@@ -260,7 +259,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     rate = matrix_rate()
     print(
-        f"{cores} cores, Python {sys.version.split()[0]}, ONNX Runtime {onnxruntime.__version__}, {options.runs} runs "
+        f"{cores} cores, Python {sys.version.split()[0]}, ONNX Runtime {onnx_runtime.VERSION}, {options.runs} runs "
         f"on one thread, matrices at {rate / 1e6:.1f} G multiply-adds a second"
     )
     made = pictures()

@@ -51,8 +51,10 @@ class Calibration:
         """Build from what `to_json` returned; anything else raises KeyError, TypeError or ValueError."""
         bias = tuple(float(value) for value in stored["bias"])
         calibration = cls(float(stored["share"]), bias, float(stored["temperature"]))
-        if len(bias) != len(EXPRESSIONS) or calibration.temperature <= 0:
-            raise ValueError("seven biases and a temperature above 0 expected")
+        if len(bias) != len(EXPRESSIONS) or not np.isfinite(bias).all():
+            raise ValueError("seven biases expected")
+        if not 0 <= calibration.share <= 1 or not 0 < calibration.temperature < np.inf:
+            raise ValueError("a share from 0 to 1 and a temperature above 0 expected")
         return calibration
 
 

@@ -23,6 +23,8 @@ from inference.reading import EXPRESSIONS
 
 RELEASED = Path(__file__).parent / "weights" / "face2emoji.safetensors"
 FORMAT = "face2emoji-2"
+WIDEST = 4096
+"""Beyond it no network of ours is; a file that says so is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,18 @@ class Architecture:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Architecture:
-        """Build from what `to_json` returned; anything else raises KeyError, TypeError or ValueError."""
+        """Build from what `to_json` returned; anything else raises KeyError, OverflowError, TypeError or ValueError."""
         widths, blocks = (tuple(int(value) for value in stored[name]) for name in ("widths", "blocks"))
+        shape = int(stored.get("shape", 0))  # 0.1.0 saw pixels alone
+        votes, labels = int(stored["votes"]), int(stored["labels"])
         if len(widths) != 4 or len(blocks) != 4:
             raise ValueError("four stages expected")
-        return cls(
-            widths=widths,
-            blocks=blocks,
-            shape=int(stored.get("shape", 0)),  # 0.1.0 saw pixels alone
-            votes=int(stored["votes"]),
-            labels=int(stored["labels"]),
-            covers=bool(stored.get("covers", False)),  # the sixth release was the first with it
-        )
+        if (votes, labels) != (len(EXPRESSIONS) + 1, len(EXPRESSIONS)):
+            raise ValueError("a head for eight votes, contempt among them, and one for seven labels expected")
+        if not all(1 <= size <= WIDEST for size in (*widths, *blocks, shape or 1)):
+            raise ValueError(f"sizes from 1 to {WIDEST} expected")
+        covers = bool(stored.get("covers", False))  # the sixth release was the first with it
+        return cls(widths, blocks, shape, votes, labels, covers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,17 @@ def load(path: Path = RELEASED) -> Checkpoint:
         return Checkpoint(architecture, weights, Calibration.from_json(header["calibration"]), header["about"])
     except CheckpointError:
         raise
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise CheckpointError(f"{path.name} is damaged, or no weights at all. Check out the file again.") from error
 
 
 def misfit() -> CheckpointError:
-    """Return the error of weights that are not those of their architecture."""
-    return CheckpointError("The weights do not fit the network that their file describes. Check out the file again.")
+    """Return the error of weights that are not those of their architecture, or no numbers."""
+    return CheckpointError(
+        "The weights are not those of the network that their file describes, or damaged. Check out the file again."
+    )
 
 
 def _as(kind: type[np.floating[Any]], values: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(values.astype(kind) if np.issubdtype(values.dtype, np.floating) else values)
+    # Not `ascontiguousarray`, which makes a list of a lone number.
+    return np.asarray(values.astype(kind) if np.issubdtype(values.dtype, np.floating) else values, order="C")

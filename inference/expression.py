@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from inference.checkpoint import Checkpoint
 from inference.errors import DeviceError
 from inference.graph import COVERED, HEADS, build
-from inference.quiet import quiet
-
-with quiet():  # it complains of graphics cards that it cannot name, on import, and of nothing else
-    import onnxruntime
+from inference.onnx_runtime import InferenceSession, SessionOptions
 
 ON_PROCESSOR = "cpu"
 
@@ -30,7 +27,7 @@ class Expressions(NamedTuple):
     covered: NDArray[np.float32]
 
 
-class Answers(NamedTuple):
+class Outputs(NamedTuple):
     """What the network says of n faces: the logits `votes`, (n, 8), and `labels`, (n, 7), and `covered`, (n,)."""
 
     votes: NDArray[np.float32]
@@ -39,7 +36,7 @@ class Answers(NamedTuple):
 
 
 class _Network(Protocol):
-    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers: ...
+    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Outputs: ...
 
 
 class ExpressionReader:
@@ -58,11 +55,9 @@ class ExpressionReader:
 
     def __init__(self, checkpoint: Checkpoint, device: str = ON_PROCESSOR, threads: int = 1) -> None:
         self._calibration = checkpoint.calibration
-        self._network: _Network
-        if device == ON_PROCESSOR:
-            self._network = _OnProcessor(checkpoint, threads)
-        else:
-            self._network = _on_device(checkpoint, device)
+        self._network: _Network = (
+            _OnProcessor(checkpoint, threads) if device == ON_PROCESSOR else _on_device(checkpoint, device)
+        )
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Expressions:
         """Read n faces, n >= 1.
@@ -76,36 +71,35 @@ class ExpressionReader:
 
 
 class _OnProcessor:
-    """The graph in ONNX Runtime: field standard for exported networks, and the faster one here (training/LOG.md)."""
+    """The graph in ONNX Runtime: the field's standard for trained networks, and faster here (training/LOG.md)."""
 
     def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
+        options = SessionOptions()
         options.intra_op_num_threads = threads  # with one it starts none, so it survives a fork
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors; what it warns of is no user's business
         model = build(checkpoint).SerializeToString()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._session._model_bytes = None  # kept for a second try on another processor: 25 MB for nothing
+        self._session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # For a second try on another processor it keeps the model, 25 MB for nothing. Private: if it is called
+        # something else one day, just the memory is lost.
+        self._session._model_bytes = None
         self._outputs = [*HEADS, *([COVERED] if checkpoint.architecture.covers else [])]
 
-    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Answers:
-        answers = self._session.run(self._outputs, {"crops": crops, "shapes": shapes})
+    def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Outputs:
+        outputs = self._session.run(self._outputs, {"crops": crops, "shapes": shapes})
         if COVERED not in self._outputs:
-            answers.append(np.full(len(crops), -np.inf, np.float32))
-        return Answers(*answers)
+            outputs.append(np.full(len(crops), -np.inf, np.float32))
+        return Outputs(*outputs)
 
 
 def _on_device(checkpoint: Checkpoint, device: str) -> _Network:
     try:
         from inference.on_device import OnDevice  # PyTorch, which the processor does without
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-        cure = "PyTorch is not installed; `make clean` and `make GPU=1 install` install it"
-        raise unable(device, cure if missing else str(error)) from error
-    return OnDevice(checkpoint, device)
 
-
-def unable(device: str, reason: str) -> DeviceError:
-    """Return the error of a device on which the network cannot work; the reason's first line is told."""
-    return DeviceError(f"The network cannot work on the device {device!r} here: {reason.splitlines()[0].rstrip('.')}.")
+        return OnDevice(checkpoint, device)
+    except (ImportError, RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            reason = "PyTorch is not installed; `make clean` and `make GPU=1 install` install it"
+        raise DeviceError(f"The network cannot work on the device {device!r} here: {reason}.") from error

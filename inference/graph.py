@@ -40,6 +40,7 @@ def build(checkpoint: Checkpoint) -> onnx.ModelProto:
     graph = _Graph(checkpoint)
     try:
         outputs = _network(graph, checkpoint.architecture)
+        graph.check_all_taken()
     except (KeyError, ValueError) as error:
         raise misfit() from error
     inputs = [
@@ -59,20 +60,27 @@ class _Graph:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._weights = checkpoint.weights
+        self._taken: set[str] = set()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def weight(self, name: str, *shape: int) -> Array:
-        """Return weights of the checkpoint; KeyError where there are none, ValueError where they have another shape."""
+        """Return weights of the checkpoint; KeyError where there are none, ValueError for another kind."""
         values = self._weights[name]
-        if values.shape != shape:
-            raise ValueError(f"{name}: {values.shape} instead of {shape}")
+        if values.shape != shape or values.dtype != np.float32 or not np.isfinite(values).all():
+            raise ValueError(f"{name}: {values.dtype} {values.shape} instead of finite float32 {shape}")
+        self._taken.add(name)
         return values
+
+    def check_all_taken(self) -> None:
+        """Raise ValueError where the checkpoint has more weights than those of the network; counters do not count."""
+        if left := {name for name in self._weights if not name.endswith("num_batches_tracked")} - self._taken:
+            raise ValueError(f"of no use: {', '.join(sorted(left))}")
 
     def constant(self, values: Array) -> str:
         """Keep an array as it is, and return its value."""
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(values, name))
         return name
 
     def ints(self, *values: int) -> str:
@@ -94,6 +102,8 @@ class _Graph:
         gain, offset, mean, variance = (
             self.weight(f"{name}.{part}", width) for part in ("weight", "bias", "running_mean", "running_var")
         )
+        if (variance < 0).any():
+            raise ValueError(f"{name}: a variance below 0")
         factor = gain / np.sqrt(variance + _NORM_EPSILON)
         return factor, offset - mean * factor
 

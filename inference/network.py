@@ -82,7 +82,7 @@ class Network(nn.Module):
             network = cls(checkpoint.architecture)
         try:
             network.load_state_dict(
-                {name: torch.from_numpy(values) for name, values in checkpoint.weights.items()}, assign=True
+                {name: torch.tensor(values) for name, values in checkpoint.weights.items()}, assign=True
             )
         except RuntimeError as error:
             raise misfit() from error

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "training": {"bot", "tests"},
     "tests": set[str](),
 }
-THE_MEDIAPIPE_FILE = "inference.faces"
+THE_FILE_FOR = {"mediapipe": "inference.faces", "onnxruntime": "inference.onnx_runtime"}
 THE_TORCH_FILES = ("inference.network", "inference.on_device")
 
 
@@ -31,8 +31,8 @@ def wrong_imports(module: str, source: str) -> list[str]:
         top, _, rest = name.partition(".")
         if top in FORBIDDEN[room]:
             wrong.append(f"{module}, line {line}: {room} must not import {top}")
-        elif top == "mediapipe" and module != THE_MEDIAPIPE_FILE:
-            wrong.append(f"{module}, line {line}: only {THE_MEDIAPIPE_FILE} imports mediapipe")
+        elif top in THE_FILE_FOR and module != THE_FILE_FOR[top]:
+            wrong.append(f"{module}, line {line}: only {THE_FILE_FOR[top]} imports {top}")
         elif top == "torch" and room == "inference" and module not in THE_TORCH_FILES:
             wrong.append(f"{module}, line {line}: of inference only {' and '.join(THE_TORCH_FILES)} import torch")
         elif top == "inference" and room == "bot" and rest.partition(".")[0] in INFERENCE_MODULES:
@@ -82,6 +82,8 @@ def test_imports_are_one_way(room: str) -> None:
         ("inference.photo", "from tests import fakes"),
         ("inference.faces", "import httpx"),
         ("inference.reader", "import torch"),
+        ("inference.expression", "import onnxruntime"),
+        ("training.to_onnx", "from onnxruntime import InferenceSession"),
         ("inference.graph", "def late():\n    from torch import nn"),
         ("bot.jobs", "import torch"),
         ("bot.jobs", "import torch.nn.functional as F"),
@@ -106,7 +108,8 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("inference.faces", "import mediapipe\nfrom mediapipe.framework.formats import rect_pb2"),
-        ("inference.reader", "import onnxruntime\nfrom inference.faces import FaceFinder\nfrom . import photo"),
+        ("inference.onnx_runtime", "import onnxruntime"),
+        ("inference.reader", "import cv2\nfrom inference.faces import FaceFinder\nfrom . import photo"),
         ("bot.jobs", "import inference\nfrom inference import load_reader\ninference.load_reader()"),
         ("bot.jobs", "import starlette\nfrom bot.settings import Settings\nfrom .answers import sentence"),
         ("inference.network", "import torch\nfrom torch import nn"),

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from onnx import helper
 
 from inference import crops
 from inference.checkpoint import Checkpoint
 from inference.graph import HEADS, build
 from inference.network import Network
+from inference.onnx_runtime import InferenceSession
 from inference.reading import EXPRESSIONS
 from training.data import FER_PLUS, Faces
 from training.files import DataError, write
@@ -59,7 +59,7 @@ def write_onnx(checkpoint: Checkpoint, faces: Faces, out: Path) -> float:
 
 
 def _difference(model: bytes, network: Network, faces: Faces) -> float:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = InferenceSession(model, providers=["CPUExecutionProvider"])
     ours = predict(network, faces)
     theirs = session.run(list(HEADS), {"crops": faces.crops, "shapes": faces.shapes.astype(np.float32)})
     return max(float(np.abs(one.numpy() - other).max()) for one, other in zip(ours, theirs, strict=True))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from inference import CheckpointError, DeviceError, checkpoint, crops
+from inference import CheckpointError, DeviceError, checkpoint, crops, load_reader
 from inference.calibration import Calibration
 from inference.checkpoint import Architecture
 from inference.expression import ExpressionReader
@@ -52,6 +52,15 @@ def test_what_is_saved_comes_back(network: Network, crop_batch: Crops, shapes: S
     assert after.votes.numpy() == pytest.approx(before.votes.numpy(), abs=5e-3)  # half precision
 
 
+def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "again.safetensors", checkpoint.load())
+    before, after = checkpoint.load(), checkpoint.load(tmp_path / "again.safetensors")
+    assert before.architecture == after.architecture
+    assert before.weights.keys() == after.weights.keys()
+    assert all(np.array_equal(after.weights[name], values) for name, values in before.weights.items())
+    assert (tmp_path / "again.safetensors").stat().st_size == checkpoint.RELEASED.stat().st_size
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no weights at"):
         checkpoint.load(tmp_path / "none.safetensors")
@@ -86,8 +95,18 @@ def test_somebody_elses_weights(tmp_path: Path) -> None:
         ("crop", {**crops.SPEC, "side": 48}, "another crop recipe"),
         ("expressions", ["happy"], "other expressions"),
         ("architecture", {**TINY.to_json(), "widths": [8, 8]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "widths": [8, 8, 16, -16]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "widths": [8, 8, 16, 10**19]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "blocks": [1, 0, 1, 1]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "blocks": [1, 1, 1, float("inf")]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "votes": 5}, "damaged"),
+        ("architecture", {**TINY.to_json(), "labels": 1}, "damaged"),
+        ("architecture", {**TINY.to_json(), "shape": -1}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "temperature": "warm"}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "temperature": 0}, "damaged"),
+        ("calibration", {**PLAIN.to_json(), "temperature": float("nan")}, "damaged"),
+        ("calibration", {**PLAIN.to_json(), "share": 2}, "damaged"),
+        ("calibration", {**PLAIN.to_json(), "bias": [0.0] * 6 + [float("inf")]}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "bias": [0.0]}, "damaged"),
     ],
 )
@@ -111,8 +130,25 @@ def test_a_header_that_does_not_fit(network: Network, tmp_path: Path, key: str, 
 def test_weights_of_another_network(network: Network, wrong: Architecture) -> None:
     other = replace(network.checkpoint(PLAIN, {}), architecture=wrong)
     for build in (ExpressionReader, Network.of):
-        with pytest.raises(CheckpointError, match="do not fit"):
+        with pytest.raises(CheckpointError, match="not those of the network"):
             build(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("stem.0.weight", np.zeros((8, 1, 3, 3), np.int64)),
+        ("stem.1.running_var", np.full(8, -1, np.float32)),
+        ("votes.weight", np.full((8, 24), np.nan, np.float32)),
+        ("stages.4.path.0.weight", np.zeros((16, 16, 3, 3), np.float32)),
+        ("unknown", np.zeros(3, np.float32)),
+    ],
+)
+def test_weights_that_are_no_good(network: Network, name: str, values: Crops, tmp_path: Path) -> None:
+    sound, path = network.checkpoint(PLAIN, {}), tmp_path / "weights.safetensors"
+    checkpoint.save(path, replace(sound, weights={**sound.weights, name: values}))
+    with pytest.raises(CheckpointError, match="not those of the network"):
+        load_reader(path)
 
 
 def read(network: Network, crop_batch: Crops, shapes: Shapes, calibration: Calibration = PLAIN) -> Shapes:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from inference.calibration import Calibration
 from inference.checkpoint import Architecture, Checkpoint
 from inference.crops import CROP_SIDE, LANDMARKS
 from inference.expression import ExpressionReader
+from inference.graph import build
 from inference.network import Network
 
 ROOT = Path(__file__).parents[2]
@@ -40,15 +42,17 @@ def trained(architecture: Architecture) -> Checkpoint:
 
 
 @pytest.mark.parametrize("made", ["released", *ARCHITECTURES])
-@pytest.mark.parametrize("faces", [1, 2, 7])
-def test_it_answers_as_pytorch_does(made: str, faces: int) -> None:
+@pytest.mark.parametrize(("faces", "threads"), [(1, 1), (2, 2), (7, 1)])
+def test_it_answers_as_pytorch_does(made: str, faces: int, threads: int) -> None:
     loaded = checkpoint.load() if made == "released" else trained(ARCHITECTURES[made])
     chance = np.random.default_rng(faces)
     crops = chance.integers(0, 256, (faces, CROP_SIDE, CROP_SIDE), np.uint8)
     crops[0] = 200  # flat
     shapes = chance.normal(0.5, 0.2, (faces, LANDMARKS, 3)).astype(np.float32)
     shapes[::2] = np.nan  # no mesh
-    on_processor, in_pytorch = (ExpressionReader(loaded, device) for device in ("cpu", "cpu:0"))
+    shapes[-1, :4] = [[np.inf, -np.inf, 1e30], [-1e30, 0, 0], [np.nan, 0, 0], [50, -50, 0]]
+    half = replace(loaded, calibration=replace(loaded.calibration, share=0.5))  # both heads are heard
+    on_processor, in_pytorch = ExpressionReader(half, threads=threads), ExpressionReader(half, "cpu:0")
     ours, theirs = on_processor.read(crops, shapes), in_pytorch.read(crops, shapes)
     assert ours.scores.dtype == theirs.scores.dtype == np.float32
     assert ours.scores == pytest.approx(theirs.scores, abs=TOLERANCE)
@@ -86,3 +90,31 @@ def test_what_onnx_runtime_says_of_graphics_cards_nobody_reads(script: str, hear
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
     assert done.stderr == heard
+
+
+def test_what_is_one_number_is_one_in_the_graph() -> None:
+    graph = build(checkpoint.load()).graph
+    constants = {each.name: list(each.dims) for each in graph.initializer}
+    bounds = [constants[name] for node in graph.node if node.op_type == "Clip" for name in node.input[1:]]
+    assert bounds == [[], []]  # ONNX wants it so, though ONNX Runtime takes lists of one
+
+
+SERVER = """
+import os, sys
+import bot.reader_imports
+assert "onnxruntime" in sys.modules
+print(len(os.listdir("/proc/self/task")))
+files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd") if int(number) > 2]
+print([file for file in files if "/proc/" not in file and os.path.basename(file) != "null"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and only Linux forks readers")
+def test_onnx_runtime_reports_to_nobody_and_starts_no_thread(tmp_path: Path) -> None:
+    places = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR")
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= dict.fromkeys(places, str(tmp_path))
+    command = [sys.executable, "-c", SERVER]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.stdout.splitlines() == ["1", "[]"]  # what has threads should not be forked
+    assert list(tmp_path.rglob("*")) == []

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
 from inference.calibration import Calibration
 from inference.checkpoint import Architecture, Checkpoint
 from inference.network import Network
+from inference.onnx_runtime import InferenceSession
 from inference.reading import EXPRESSIONS
 from tests.training.test_s3 import make_up
 from training import to_onnx
@@ -36,7 +36,7 @@ def small(shape: int) -> Checkpoint:
 def test_the_same_logits_for_any_number_of_faces_with_and_without_a_mesh(tmp_path: Path, shape: int) -> None:
     made, path = small(shape), tmp_path / "network.onnx"
     assert write_onnx(made, make_up(8), path) < 1e-4
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(path, providers=["CPUExecutionProvider"])
     for count in (1, 5):
         faces = make_up(count)
         shapes = faces.shapes.astype(np.float32)
