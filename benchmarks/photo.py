@@ -260,7 +260,7 @@ def main() -> None:
     rate = matrix_rate()
     print(
         f"{cores} cores, Python {sys.version.split()[0]}, ONNX Runtime {onnx_runtime.VERSION}, {options.runs} runs "
-        f"on one thread, matrices at {rate / 1e6:.1f} G multiply-adds a second"
+        f"on one thread, matrices in PyTorch {torch.__version__} at {rate / 1e6:.1f} G multiply-adds a second"
     )
     made = pictures()
     for name, data in tqdm(made.items(), desc="pictures", leave=False):

@@ -225,7 +225,7 @@ def loaded(process: int) -> set[str]:
     maps = Path(f"/proc/{process}/maps").read_text()
     return {
         name
-        for name in ("onnxruntime", "torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif")
+        for name in ("onnx", "onnxruntime", "torch", "mediapipe", "cv2", "numpy", "PIL", "pillow_heif")
         if f"/{name}/" in maps
     }
 
