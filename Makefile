@@ -10,6 +10,8 @@ VENV_PYTHON := .venv/bin/python
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # Where `make train` finds fer2013.csv.gz and fer2013new.csv.
 DATA ?= data
+# What stands when the bot can run.
+RUNS := .venv/.run $(if $(filter 1,$(GPU)),.venv/.gpu)
 DOCKER ?= docker
 PACKAGES := pyproject.toml constraints.txt hashes.txt hashes-cpu.txt
 PIP_FLAGS := $(if $(filter 1,$(CPU)),--extra-index-url=$(CPU_INDEX))
@@ -20,13 +22,13 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Options: PYTHON=/path/to/python3.12 names the Python to use; training and tests want PyTorch, and CPU=1 takes"
-	@echo "its small build without CUDA; GPU=1 has run and install add PyTorch for a graphics card. These count when .venv"
-	@echo "is first made. ARGS=... goes on to run, test and train: make test ARGS='-k photo'."
+	@echo "its small build without CUDA; GPU=1 has run and install add PyTorch for a graphics card. The first two count when"
+	@echo ".venv is first made. ARGS=... goes on to run, test and train: make test ARGS='-k photo'."
 
-run: .venv/.run ## Start the bot and its web page; the first time, install what they need
+run: $(RUNS) ## Start the bot and its web page; the first time, install what they need
 	@exec $(VENV_PYTHON) -m bot $(ARGS)
 
-install: .venv/.run ## Only make .venv
+install: $(RUNS) ## Only make .venv
 	@echo ".venv is ready; make run starts the bot."
 
 develop: .venv/.all ## Also install what trains and what develops
@@ -111,11 +113,14 @@ define install
 endef
 
 .venv/.run: $(PACKAGES)
-	$(call install,$(if $(filter 1,$(GPU)),gpu))
+	$(call install)
+
+.venv/.gpu: $(PACKAGES) | .venv/.run
+	$(call install,gpu)
 
 .venv/.all: $(PACKAGES)
 	$(call install,train dev)
 
 ifeq ($(realpath $(VENV_PYTHON)),)
-.PHONY: .venv/.run .venv/.all # the Python behind .venv is gone
+.PHONY: .venv/.run .venv/.gpu .venv/.all # the Python behind .venv is gone
 endif

@@ -128,7 +128,7 @@ def load(path: Path = RELEASED) -> Checkpoint:
 def misfit() -> CheckpointError:
     """Return the error of weights that are not those of their architecture, or no numbers."""
     return CheckpointError(
-        "The weights are not those of the network that their file describes, or damaged. Check out the file again."
+        "the weights are not those of the network that their file describes, or damaged. Check out the file again."
     )
 
 

@@ -101,5 +101,7 @@ def _on_device(checkpoint: Checkpoint, device: str) -> _Network:
     except (ImportError, RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-            reason = "PyTorch is not installed; `make clean` and `make GPU=1 install` install it"
+            reason = "PyTorch is not installed; `make GPU=1 install` installs it"
+        elif "not compiled" in reason:
+            reason += "; it takes another PyTorch (docs/scaling.md)"
         raise DeviceError(f"The network cannot work on the device {device!r} here: {reason}.") from error

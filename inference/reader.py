@@ -16,6 +16,7 @@ from inference import checkpoint as checkpoints
 from inference.crops import crop, roll, shape
 from inference.cues import read_cues
 from inference.emoji_map import EmojiMap, load_emoji_map, main_face
+from inference.errors import CheckpointError
 from inference.expression import ON_PROCESSOR, ExpressionReader
 from inference.lean import without
 from inference.mask import jpeg, mask
@@ -177,7 +178,11 @@ def preload() -> None:
 def _expressions(weights: Path, device: str, threads: int) -> tuple[ExpressionReader, str]:
     """Return the network, which all readers share, for nobody writes to it; and the version of its weights."""
     loaded = checkpoints.load(weights)
-    return ExpressionReader(loaded, device, threads), hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    try:
+        reader = ExpressionReader(loaded, device, threads)
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights.name}: {error.message}") from error
+    return reader, hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
 
 
 def load_reader(

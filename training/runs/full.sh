@@ -8,7 +8,8 @@
 # SEED (default 0) is the pupils' and, with what follows from it, the finishes'; PROCESSES=2 trains in as many processes
 # together.
 set -euo pipefail
-data=${1:?usage: training/runs/full.sh DATA [OUT]}
+[ $# -ge 1 ] || { echo "usage: training/runs/${STORY:-full.sh} DATA [OUT]" >&2; exit 2; }
+data=$1
 out=${2:-runs/full}
 seed=${SEED:-0}
 python=${PYTHON:-.venv/bin/python}

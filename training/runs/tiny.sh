@@ -3,4 +3,4 @@
 #   training/runs/tiny.sh DATA [OUT]
 set -euo pipefail
 tiny="--epochs 3 --batch 16 --rate 0.1 --average 0.8 --widths 8 8 16 16 --blocks 1 1 1 1"
-FIRST="$tiny --shape 0" THEN="$tiny --shape 8" LAST="$tiny --shape 8" exec "$(dirname "$0")/full.sh" "$@"
+STORY=tiny.sh FIRST="$tiny --shape 0" THEN="$tiny --shape 8" LAST="$tiny --shape 8" exec "$(dirname "$0")/full.sh" "$@"
