@@ -50,7 +50,7 @@ _context = multiprocessing.get_context("forkserver") if _FORKS else multiprocess
 
 
 def prepare() -> None:
-    """Let the fork server begin with its imports, which take a second or two; without this the first reader does it."""
+    """Let the fork server begin with its imports, most of a second; without this the first reader does it."""
     if _FORKS:
         forkserver.set_forkserver_preload(["bot.reader_imports"])
         with _signals_left_to_us():

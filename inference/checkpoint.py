@@ -24,7 +24,7 @@ from inference.reading import EXPRESSIONS
 RELEASED = Path(__file__).parent / "weights" / "face2emoji.safetensors"
 FORMAT = "face2emoji-2"
 WIDEST = 4096
-"""Beyond it no network of ours is; a file that says so is not to be believed."""
+"""No width, depth or shape is beyond it: none is trained so, and a file that says so is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)

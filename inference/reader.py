@@ -194,7 +194,7 @@ def load_reader(
     device: str = ON_PROCESSOR,
     two_witnesses: bool = True,
 ) -> FaceReader:
-    """Build a reader; takes a second or two.
+    """Build a reader; takes a third of a second, and the imports before it as long.
 
     Args:
         checkpoint: weights; None for the released ones.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from inference.checkpoint import WIDEST
 from inference.crops import CROP_SIDE
 from training.files import DataError
 
@@ -50,9 +51,9 @@ class Config:
     clear: float = _setting(0.5, "share of the faces that are turned and moved but not spoilt, 0 to 1", *_SHARE)
     hide: float = _setting(0.5, "share of the faces whose shape is hidden, 0 to 1", *_SHARE)
     mixup: float = _setting(0.0, "share of the faces that another is mixed into, by up to a half, 0 to 1", *_SHARE)
-    widths: tuple[int, int, int, int] = _setting((48, 96, 192, 384), "channels of the network's four stages", 1, 8192)
+    widths: tuple[int, int, int, int] = _setting((48, 96, 192, 384), "channels of the network's four stages", 1, WIDEST)
     blocks: tuple[int, int, int, int] = _setting((2, 2, 2, 2), "residual blocks of each stage", 1, 100)
-    shape: int = _setting(64, "features from the face's shape; 0: pixels alone", 0, 8192)
+    shape: int = _setting(64, "features from the face's shape; 0: pixels alone", 0, WIDEST)
     seed: int = _setting(0, "start of every random sequence", 0, 2**31)
 
     def check(self) -> None:

@@ -387,7 +387,7 @@ def test_a_variant_that_is_none_is_named_with_those_there_are(capsys: pytest.Cap
     [
         (["--epochs", "0"], "--epochs must be 1 or more"),
         (["--rate", "nan"], "--rate must be 1e-15 or more"),
-        (["--widths", "8", "0", "8", "8"], "--widths must be 1 or more, up to 8192"),
+        (["--widths", "8", "0", "8", "8"], "--widths must be 1 or more, up to 4096"),
         (["--shape", "-1"], "--shape must be 0 or more"),
         (["--average", "2"], "--average must be 0 or more, up to 1"),
         (["--clear", "2"], "--clear must be 0 or more, up to 1"),
