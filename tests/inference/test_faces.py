@@ -177,6 +177,11 @@ def test_who_covers_faces_finds_one_on_its_head_beside_one_that_stands(
     assert finder.find_everyone(photo)[0][1].anchors == pytest.approx(lying.anchors, abs=1)
 
 
+def test_a_suit_and_a_helmet_are_no_faces_that_lie(finder: FaceFinder, astronaut: Pixels) -> None:
+    found, doubtful = finder.find_everyone(astronaut)
+    assert (len(found), doubtful) == (1, ())
+
+
 def test_a_group_of_twenty_four_left_to_right(finder: FaceFinder, head: Pixels) -> None:
     photo = np.full((1000, 1600, 3), (96, 110, 120), np.uint8)
     places = [(60 + 250 * column, 20 + 240 * row) for row in range(4) for column in range(6)]
