@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 from bot.errors import EMPTY_BODY, TOO_MANY_BYTES, Busy, TooSlow
-from inference import ImageTooLarge, UnreadableImage
+from inference import ImageTooLarge, UnreadableImage, size_in_words
 
 _BODIES_AT_ONCE = 8  # full-size ones; most photos are far smaller
 
@@ -60,9 +60,7 @@ class Bodies:
             self._free += held
 
     def _too_large(self) -> ImageTooLarge:
-        mebibytes = self._max_bytes / 2**20
-        limit = f"{mebibytes:.0f} MB" if mebibytes >= 1 else f"{self._max_bytes} bytes"
-        return ImageTooLarge(TOO_MANY_BYTES.format(limit=limit))
+        return ImageTooLarge(TOO_MANY_BYTES.format(limit=size_in_words(self._max_bytes)))
 
 
 async def drain(request: Request, seconds: float = 1) -> bool:

@@ -26,7 +26,7 @@ from bot.slack_responses import Responses
 from bot.slack_uploads import Picture, Uploads
 from bot.slack_workspaces import Workspace, Workspaces
 from bot.store import Store
-from inference import EmojiMap, Reading
+from inference import EmojiMap, Reading, size_in_words
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ class SlackAnswers:
         self._responses = responses
         self._store = store
         self._emoji_map = emoji_map
-        self._limit = f"{max_bytes // 1_000_000} MB"
+        self._limit = size_in_words(max_bytes)
         self._told: dict[tuple[str, str], float] = {}
 
     async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:

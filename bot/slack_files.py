@@ -15,7 +15,7 @@ from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
 from bot.jobs import PICTURE_NAMES, PhotoRef, TryAgain
 from bot.slack_workspaces import Workspace
-from inference import ImageTooLarge
+from inference import ImageTooLarge, size_in_words
 
 T = TypeVar("T")
 File = Mapping[str, Any]
@@ -247,7 +247,7 @@ class Downloads:
         return None, bytes(data)
 
     def _too_large(self) -> ImageTooLarge:
-        return ImageTooLarge(TOO_MANY_BYTES.format(limit=f"{self._max_bytes // 1_000_000} MB"))
+        return ImageTooLarge(TOO_MANY_BYTES.format(limit=size_in_words(self._max_bytes)))
 
 
 def is_file_host(url: str, server: URL) -> bool:

@@ -57,7 +57,7 @@ from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.store import Store
 from bot.telegram_commands import PLATFORM, Command, Commands, language_of
-from inference import EmojiMap, ImageTooLarge
+from inference import EmojiMap, ImageTooLarge, size_in_words
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +134,7 @@ class TelegramChannel:
         self._jobs = jobs
         self._store = store
         self._max_bytes = min(max_bytes, MAX_DOWNLOAD) if server == "https://api.telegram.org" else max_bytes
-        self._limit = f"{self._max_bytes // 1_000_000} MB"
+        self._limit = size_in_words(self._max_bytes)
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}

@@ -14,6 +14,7 @@ from inference.errors import (
     PhotoNotFound,
     UnreadableImage,
     UnsupportedFormat,
+    size_in_words,
 )
 from inference.reading import EXPRESSIONS, Box, Emoji, FaceReading, Masked, PhotoLimits, Reading, UnreadFace
 
@@ -54,6 +55,7 @@ __all__ = [
     "load_reader",
     "main_face",
     "preload",
+    "size_in_words",
 ]
 
 

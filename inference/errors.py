@@ -71,3 +71,10 @@ class DeviceError(Face2EmojiError):
     """The network cannot work on the device that was chosen for it: the installer's side."""
 
     code = "bad_device"
+
+
+def size_in_words(size: int) -> str:
+    """Return bytes as a sentence says them, such as "20 MB"; never more than there are."""
+    if size < 1_000_000:
+        return f"{size:,} bytes"
+    return f"{size // 1_000_000} MB" if size >= 10_000_000 else f"{size // 100_000 / 10:g} MB"

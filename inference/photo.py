@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.avif import frame_sizes
-from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat, size_in_words
 from inference.reading import PhotoLimits
 
 # A face needs about 64 px, and in a group photo it may be a 25th of the width. The long side ends up below twice this.
@@ -77,7 +77,7 @@ def decode(data: bytes, limits: PhotoLimits = _DEFAULT_LIMITS) -> Photo:
         raise UnreadableImage("The file is empty. Send the photo again.")
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(
-            f"The file has more than the {limits.max_bytes / 2**20:.3g} MB that are read at most. Send a smaller copy."
+            f"The file has more than the {size_in_words(limits.max_bytes)} that are read at most. Send a smaller copy."
         )
     kind = _format_of(data)
     if kind is None:

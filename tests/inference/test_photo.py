@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat
+from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat, size_in_words
 from inference.photo import WORKING_SIDE, Photo, decode
 from inference.reading import PhotoLimits
 from tests.inference.picture_files import (
@@ -347,8 +347,19 @@ def test_truncated_file_is_unreadable(kind: str, share: float) -> None:
 def test_bytes_are_limited() -> None:
     data = ASTRONAUT.read_bytes()
     assert decode(data, PhotoLimits(max_bytes=len(data))).width == 512
-    with pytest.raises(ImageTooLarge, match="MB"):
+    with pytest.raises(ImageTooLarge, match=size_in_words(len(data) - 1)):
         decode(data, PhotoLimits(max_bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"), (97_656, "97,656 bytes"), (1_048_576, "1 MB"), (1_999_999, "1.9 MB"), (3_000_000, "3 MB"),
+        (20 * 2**20, "20 MB"), (100_000_000, "100 MB"),
+    ],
+)  # fmt: skip
+def test_a_size_in_words_is_never_more_than_it_is(size: int, words: str) -> None:
+    assert size_in_words(size) == words
 
 
 @pytest.mark.parametrize("kind", FORMATS)
