@@ -110,7 +110,8 @@ def ablate(plan: Plan, out: Path, seeds: int, jobs: int, variants: Sequence[Vari
     os.environ["TQDM_DISABLE"] = "1"  # for those the pool starts
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(_measure, plan, variant, seed, out) for variant, seed in tasks]
-        found = [one.result() for one in tqdm(waiting, desc="trainings")]
+        with tqdm(waiting, desc="trainings") as bar:  # closed before an error is told
+            found = [one.result() for one in bar]
     results = {
         variant.name: [figures for (done, _), figures in zip(tasks, found, strict=True) if done is variant]
         for variant in variants
