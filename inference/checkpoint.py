@@ -38,6 +38,8 @@ class Architecture:
         votes: classes of the head that learns FER+'s votes.
         labels: classes of the head that learns FER2013's own labels.
         covers: there is a head that tells whether something covers the mouth.
+        inner: channels between the two convolutions of each block, from the first to the last; empty where these are
+            as many as the stage has.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
@@ -46,10 +48,24 @@ class Architecture:
     votes: int = 8
     labels: int = 7
     covers: bool = False
+    inner: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where `inner` is not one number a block."""
+        if self.inner and len(self.inner) != sum(self.blocks):
+            raise ValueError(f"{sum(self.blocks)} blocks, but {len(self.inner)} inner widths")
+
+    def inner_widths(self) -> tuple[int, ...]:
+        """Return the channels between the two convolutions of each block, from the first to the last."""
+        stages = zip(self.widths, self.blocks, strict=True)
+        return self.inner or tuple(width for width, count in stages for _ in range(count))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        stored = asdict(self)
+        if not self.inner:  # as in the files of earlier versions
+            del stored["inner"]
+        return stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Architecture:
@@ -61,10 +77,11 @@ class Architecture:
             raise ValueError("four stages expected")
         if (votes, labels) != (len(EXPRESSIONS) + 1, len(EXPRESSIONS)):
             raise ValueError("a head for eight votes, contempt among them, and one for seven labels expected")
-        if not all(1 <= size <= WIDEST for size in (*widths, *blocks, shape or 1)):
+        inner = tuple(int(value) for value in stored.get("inner", ()))  # none but pruned ones have it
+        if not all(1 <= size <= WIDEST for size in (*widths, *blocks, *inner, shape or 1)):
             raise ValueError(f"sizes from 1 to {WIDEST} expected")
         covers = bool(stored.get("covers", False))  # the sixth release was the first with it
-        return cls(widths, blocks, shape, votes, labels, covers)
+        return cls(widths, blocks, shape, votes, labels, covers, inner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,21 +164,22 @@ def _normalised(graph: _Graph) -> str:
 def _stages(graph: _Graph, architecture: Architecture, pictures: str) -> str:
     before = architecture.widths[0]
     out = graph.add("Relu", graph.convolution(pictures, "stem.0", "stem.1", (before, 1, 3), stride=2))
+    inner = architecture.inner_widths()
     block = 0
     for stage, (width, count) in enumerate(zip(architecture.widths, architecture.blocks, strict=True)):
         for first in range(count):
             stride = 2 if stage and not first else 1
-            out = _block(graph, f"stages.{block}", out, (width, before), stride)
+            out = _block(graph, f"stages.{block}", out, (width, inner[block], before), stride)
             before = width
             block += 1
     return out
 
 
-def _block(graph: _Graph, name: str, pictures: str, widths: tuple[int, int], stride: int) -> str:
-    """Add two convolutions beside a shortcut; `widths` are the block's and the one before."""
-    width, before = widths
-    path = graph.convolution(pictures, f"{name}.path.0", f"{name}.path.1", (width, before, 3), stride)
-    path = graph.convolution(graph.add("Relu", path), f"{name}.path.3", f"{name}.path.4", (width, width, 3))
+def _block(graph: _Graph, name: str, pictures: str, widths: tuple[int, int, int], stride: int) -> str:
+    """Add two convolutions beside a shortcut; `widths` are the block's, that between the two, and the one before."""
+    width, inner, before = widths
+    path = graph.convolution(pictures, f"{name}.path.0", f"{name}.path.1", (inner, before, 3), stride)
+    path = graph.convolution(graph.add("Relu", path), f"{name}.path.3", f"{name}.path.4", (width, inner, 3))
     shortcut = pictures
     if stride > 1:
         shortcut = graph.add("AveragePool", pictures, kernel_shape=[stride] * 2, strides=[stride] * 2)

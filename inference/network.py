@@ -59,10 +59,11 @@ class Network(nn.Module):
             nn.ReLU(inplace=True),
         )
         stages: list[nn.Module] = []
+        inner = iter(architecture.inner_widths())
         before = widths[0]
         for stage, (width, count) in enumerate(zip(widths, architecture.blocks, strict=True)):
             for block in range(count):
-                stages.append(Block(before, width, stride=2 if stage and not block else 1))
+                stages.append(Block(before, next(inner), width, stride=2 if stage and not block else 1))
                 before = width
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(0.2)
@@ -215,18 +216,18 @@ class _Shape(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut; `stride` halves the picture if it is 2."""
+    """Two convolutions beside a shortcut, `inner` channels between them; `stride` halves the picture if it is 2."""
 
-    def __init__(self, before: int, width: int, stride: int) -> None:
+    def __init__(self, before: int, inner: int, width: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
         last = nn.BatchNorm2d(width)
         nn.init.zeros_(last.weight)  # a block starts as the identity (Goyal et al. 2017)
         self.path = nn.Sequential(
-            nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            nn.Conv2d(before, inner, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(inner),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.Conv2d(inner, width, 3, padding=1, bias=False),
             last,
         )
         self.shortcut: nn.Module = nn.Identity()

@@ -85,6 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     step.set_defaults(run=_export)
 
+    step = steps.add_parser("prune", help="make a trained network narrower, to be trained on (train --init)")
+    step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--keep", type=_part, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
+    step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
+    step.set_defaults(run=_prune)
+
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
     what = step.add_mutually_exclusive_group(required=True)
     what.add_argument("--labels", type=place, help="csv with the columns file,label; runs the full pipeline")
@@ -209,6 +216,17 @@ def _export(options: argparse.Namespace) -> None:
 
         difference = write_onnx(finished, parts[0], options.onnx)
         print(f"{options.onnx}: logits differ from PyTorch's by {difference:.1e} at most", file=sys.stderr)
+
+
+def _prune(options: argparse.Namespace) -> None:
+    from inference import checkpoint
+    from training.data import Faces, together
+    from training.prune import prune
+
+    loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
+    narrow = prune(loaded, together([Faces.load(path) for path in options.data]), options.keep)
+    checkpoint.save(options.out, narrow)
+    print(f"{options.out}: {' '.join(map(str, narrow.architecture.inner))} channels inside the blocks")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

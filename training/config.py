@@ -19,7 +19,7 @@ def _setting(default: Any, meaning: str, least: float = -math.inf, most: float =
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The recipe. The defaults are those of the network that ships; `training/runs/full.sh` has its teachers' as well.
+    """The recipe. The defaults are those of the network that ships, before its finish; `training/runs/full.sh` has all.
 
     Growing crops: Tan and Le 2021. Running mean of the weights: Polyak and Juditsky 1992. Teachers: Hinton et al. 2015.
     Mixup: Zhang et al. 2018.
@@ -43,7 +43,9 @@ class Config:
     average: float = _setting(
         0.998, "decay a step of the running mean of the weights, which is what is released", *_SHARE
     )
-    init: str = _setting("", "checkpoint to begin with; what it lacks begins by chance or silent")
+    init: str = _setting(
+        "", "checkpoint to begin with, as narrow inside its blocks as it is; what it lacks begins by chance or silent"
+    )
     teacher: tuple[str, ...] = _setting(
         (), "checkpoints whose mean answers are learned too, asked once for every clear face and its mirror image"
     )

@@ -52,7 +52,7 @@ def export(
     if len(states) > 1 and (not first["init"] or any(state["init"] != first["init"] for state in states)):
         raise DataError("only runs that began with the same weights (--init) can be averaged")
     recipes = [_recipe(Config(**state["config"])) for state in states]
-    network = Network(architecture(Config(**first["config"])))
+    network = Network(architecture(Config(**first["config"]), first["inner"]))
     network.load_state_dict(_mean([state["averaged"] for state in states]))
     network = with_covers(network.eval(), together(parts))
     about = {

@@ -107,9 +107,16 @@ def predict(network: Network, faces: Faces, batch: int = 512) -> Logits:
     return Logits(*(torch.cat(head) for head in zip(*parts, strict=True)))
 
 
-def architecture(config: Config) -> Architecture:
-    """Return the network that a recipe trains."""
-    return Architecture(widths=config.widths, blocks=config.blocks, shape=config.shape, votes=len(FER_PLUS))
+def architecture(config: Config, inner: Sequence[int] = ()) -> Architecture:
+    """Return the network that a recipe trains; `inner`: the widths inside its blocks, of a pruned one.
+
+    Raises:
+        DataError: these are not one for each block.
+    """
+    try:
+        return Architecture(config.widths, config.blocks, config.shape, len(FER_PLUS), inner=tuple(inner))
+    except ValueError as error:
+        raise DataError(f"--blocks: {error} in the network to begin with") from error
 
 
 def crop_side(config: Config, epoch: int) -> int:
@@ -133,7 +140,8 @@ def widen(before: Network, network: Network) -> dict[str, Tensor]:
         wide[name] = value.clone()
         if name not in old:
             continue
-        if old[name].shape[:1] != value.shape[:1] or old[name].shape[2:] != value.shape[2:]:
+        more = value.ndim > 1 and old[name].shape[1] > value.shape[1]
+        if more or old[name].shape[:1] != value.shape[:1] or old[name].shape[2:] != value.shape[2:]:
             raise ValueError(f"its {name} is {tuple(old[name].shape)}, this recipe's {tuple(value.shape)}")
         if value.ndim > 1:
             wide[name].zero_()[:, : old[name].shape[1]] = old[name]
@@ -168,6 +176,7 @@ def read_state(path: Place) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: damaged; delete it and train again") from error
+    state.setdefault("inner", [])  # runs of earlier versions, which could not begin with a pruned network
     return state
 
 
@@ -245,7 +254,7 @@ class _Run:
             )
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin: dict[str, Any] = {"data": faces.source, "init": "", "teacher": []}
+        self.origin: dict[str, Any] = {"data": faces.source, "init": "", "teacher": [], "inner": []}
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -257,9 +266,7 @@ class _Run:
             self.votes, self.labels = (
                 _taught(*pair, config.teach) for pair in zip((self.votes, self.labels), heard, strict=True)
             )
-        self.network = Network(architecture(config))
-        if config.init:
-            self._begin_with(config.init)
+        self.network = self._begin_with(config.init) if config.init else Network(architecture(config))
         if self.network.shape is not None:
             self.network.shape.mean.copy_(torch.from_numpy(mean))
             self.network.shape.deviation.copy_(torch.from_numpy(deviation))
@@ -292,13 +299,16 @@ class _Run:
         self.origin["teacher"].append(mark)
         return network.folded().to(self.device).channels_last()
 
-    def _begin_with(self, address: str) -> None:
-        """Take over another network's weights; where a head has more inputs than its, the new ones begin silent."""
+    def _begin_with(self, address: str) -> Network:
+        """Return another network as this recipe goes on with it; where a head has more inputs, these are silent."""
         before, self.origin["init"] = self._load("init", address)
+        self.origin["inner"] = list(before.architecture.inner)
+        network = Network(architecture(self.config, before.architecture.inner))
         try:
-            self.network.load_state_dict(widen(before, self.network))
+            network.load_state_dict(widen(before, network))
         except ValueError as error:
             raise DataError(f"--init {address}: {error}") from error
+        return network
 
     def _progress(self, items: Iterable[_Item], title: str) -> tqdm[_Item]:
         """Return the items with a bar, which the first process alone shows, unless TQDM_DISABLE says no."""

@@ -102,6 +102,8 @@ def test_somebody_elses_weights(tmp_path: Path) -> None:
         ("architecture", {**TINY.to_json(), "votes": 5}, "damaged"),
         ("architecture", {**TINY.to_json(), "labels": 1}, "damaged"),
         ("architecture", {**TINY.to_json(), "shape": -1}, "damaged"),
+        ("architecture", {**TINY.to_json(), "inner": [8, 8, 16]}, "damaged"),
+        ("architecture", {**TINY.to_json(), "inner": [8, 8, 16, 0]}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "temperature": "warm"}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "temperature": 0}, "damaged"),
         ("calibration", {**PLAIN.to_json(), "temperature": float("nan")}, "damaged"),

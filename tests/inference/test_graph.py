@@ -24,6 +24,7 @@ TOLERANCE = 1e-4
 ARCHITECTURES = {
     "as the first release, of pixels alone": Architecture((8, 8, 16, 16), (1, 1, 1, 1), shape=0),
     "with stages that widen without halving": Architecture((8, 16, 16, 24), (1, 2, 1, 3), shape=8),
+    "with blocks narrow inside": Architecture((8, 16, 16, 24), (1, 2, 1, 1), shape=8, inner=(3, 16, 5, 1, 7)),
     "with a head for covered mouths": Architecture((8, 8, 8, 8), (2, 1, 1, 1), shape=4, covers=True),
 }
 

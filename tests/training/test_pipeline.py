@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference import checkpoint
+from inference import checkpoint, load_reader
 from inference.calibration import Calibration
 from inference.network import Logits, Network
 from inference.reading import EXPRESSIONS
@@ -85,6 +85,17 @@ def test_a_resumed_run_is_the_same_run(faces: Faces, tmp_path: Path) -> None:
     resumed = train(faces, TINY, interrupted)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_run_of_an_earlier_version_goes_on(faces: Faces, tmp_path: Path) -> None:
+    train_one_epoch(faces, tmp_path)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    del state["inner"]
+    torch.save(state, tmp_path / "last.pt")
+    train(faces, TINY, tmp_path)
+    export([faces], [tmp_path], tmp_path / "weights.safetensors")
+    (line,) = (tmp_path / "history.jsonl").read_text().splitlines()  # the first epoch ended before its line
+    assert json.loads(line)["epoch"] == 2
 
 
 def train_one_epoch(faces: Faces, out: Path) -> None:
@@ -284,6 +295,21 @@ def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path:
     assert float(begun.votes.weight.detach()[:, before.votes.in_features :].abs().max()) < 1e-6
     with pytest.raises(DataError, match="this recipe's"):
         train(faces, replace(config, widths=(8, 8, 16, 24)), tmp_path / "wider")
+    with pytest.raises(DataError, match="this recipe's"):  # a head with fewer inputs than it had
+        train(faces, replace(config, init=str(story / "wide.safetensors"), shape=0), tmp_path / "shapeless")
+
+
+def test_a_network_is_made_narrower_and_trained_on(story: Path, faces: Faces, tmp_path: Path) -> None:
+    wide, narrow = story / "face2emoji.safetensors", tmp_path / "narrow.safetensors"
+    data = ["--data", str(story / "faces.npz")]
+    assert main(["prune", *data, "--checkpoint", str(wide), "--keep", "0.5", "--out", str(narrow)]) == 0
+    inner = checkpoint.load(narrow).architecture.inner
+    assert sum(inner) < sum(checkpoint.load(wide).architecture.inner_widths())
+    train(faces, replace(TINY, init=str(narrow), teacher=(str(wide),)), tmp_path / "run")
+    finished = export([faces], [tmp_path / "run"], tmp_path / "finished.safetensors")
+    assert finished.architecture.inner == inner
+    assert finished.about["figures"][0]["PrivateTest"]["fer_plus_7_n"] == 16
+    load_reader(tmp_path / "finished.safetensors").close()
 
 
 def test_what_a_run_began_with_is_named_without_its_place(story: Path, faces: Faces, tmp_path: Path) -> None:

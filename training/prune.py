@@ -1,0 +1,276 @@
+"""A trained network -> the same with narrower blocks: less work for nearly the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from inference.checkpoint import Architecture, Checkpoint, misfit
+from inference.network import Block, Network
+from training.augment import augment, mirror_order
+from training.data import Faces, training_rows
+from training.files import DataError
+from training.train import shape_statistics
+
+AT_MOST = 3_000
+"""Faces to look at."""
+PLACES = 24
+"""At most, in each of them: of what a block's second convolution sees there."""
+BATCH = 250
+STEP = 16
+"""From wide blocks channels go by so many: engines work through as many, or half of them, at once."""
+LEAST = 0.25
+"""Of a block's channels, at least these stay."""
+SEED = 3
+# Ridge, as a share of the mean square of what a convolution sees.
+_RESTRAINT = 1e-3
+
+
+def prune(checkpoint: Checkpoint, faces: Faces, keep: float) -> Checkpoint:
+    """Return a checkpoint whose blocks take `keep` of their convolutions' multiply-adds; train it on before a release.
+
+    Channels between the two convolutions of a block go where its output changes least, and those that stay take over
+    what they can of what the others said (optimal brain surgeon, Hassibi & Stork 1993, for whole channels as in Kurtic
+    et al. 2023). How many go from which block is decided by what is lost for each multiply-add that is saved.
+
+    Args:
+        checkpoint: a trained network.
+        faces: training faces among them: the network looks at some, half of them spoilt.
+        keep: above 0, below 1.
+
+    Raises:
+        DataError: there are no training faces, `keep` is outside its range, or so little cannot be kept.
+        CheckpointError: the weights are not those of the architecture, or no numbers.
+    """
+    if not 0 < keep < 1:
+        raise DataError("--keep must be above 0 and below 1")
+    views = _views(faces)
+    network = Network.of(checkpoint)
+    losses = []
+    for block in tqdm(_blocks(network), desc="what can go", unit="block"):
+        least = max(1, int(LEAST * _second(block).in_channels))
+        losses.append(_cut(_second(block).weight, _look_inside(network, block, views), least).losses)
+    widths = share_out(losses, checkpoint.architecture, keep)
+    # From the first on: each is cut by what the narrower ones before it send.
+    for index, width in enumerate(tqdm(widths, desc="cutting", unit="block")):
+        block = _blocks(network)[index]
+        if width < _second(block).in_channels:
+            cut = _cut(_second(block).weight, _look_inside(network, block, views), width)
+            checkpoint = _narrowed(checkpoint, index, cut)
+            network = Network.of(checkpoint)
+    _renew_norms(network, views)
+    # The figures were the wide network's.
+    about = {name: value for name, value in checkpoint.about.items() if name != "figures"}
+    return network.checkpoint(checkpoint.calibration, {**about, "pruned_to": keep})
+
+
+def share_out(losses: Sequence[Sequence[float]], architecture: Architecture, keep: float) -> tuple[int, ...]:
+    """Return the inner width of each block, so that the blocks take at most `keep` of their multiply-adds.
+
+    Args:
+        losses: of each block, the share of its output's variance that is lost once 0, 1, 2, ... of its channels are
+            gone.
+        architecture: of the network, as it is now.
+        keep: above 0, below 1.
+
+    Raises:
+        DataError: more than that is left where each block has lost all that it can.
+    """
+    widths = list(architecture.inner_widths())
+    whole = list(widths)
+    prices = _multiply_adds(architecture)
+    budget = keep * float(np.dot(widths, prices))
+    while np.dot(widths, prices) > budget:
+        best, lost = -1, np.inf
+        for block, (width, price) in enumerate(zip(widths, prices, strict=True)):
+            gone, step = whole[block] - width, _step(width)
+            if gone + step < len(losses[block]):
+                each = (losses[block][gone + step] - losses[block][gone]) / (step * price)
+                if each < lost:
+                    best, lost = block, each
+        if best < 0:
+            least = np.dot(widths, prices) / np.dot(whole, prices)
+            raise DataError(f"--keep {keep:g}: of this network's blocks {least:.2f} must stay at least")
+        widths[best] -= _step(widths[best])
+    return tuple(widths)
+
+
+def _step(width: int) -> int:
+    """Return how many channels go at a time: to the next multiple of `STEP`, below it one by one."""
+    return (width % STEP or STEP) if width > STEP else 1
+
+
+def _multiply_adds(architecture: Architecture) -> list[int]:
+    """Return what one inner channel of each block takes, in units of a pair of channels in the last stage."""
+    prices, before = [], architecture.widths[0]
+    for stage, (width, count) in enumerate(zip(architecture.widths, architecture.blocks, strict=True)):
+        for _ in range(count):
+            prices.append((before + width) * 4 ** (3 - stage))
+            before = width
+    return prices
+
+
+def _views(faces: Faces) -> list[Tensor]:
+    """Return crops as training sees them."""
+    rows = training_rows(faces)
+    if not len(rows):
+        raise DataError("the data hold no training faces to look at")
+    chosen = faces[np.sort(np.random.default_rng(SEED).permutation(rows)[:AT_MOST])]
+    order = torch.from_numpy(mirror_order(shape_statistics(chosen)[0]))
+    generator = torch.Generator().manual_seed(SEED)
+    parts = (slice(start, start + BATCH) for start in range(0, len(chosen), BATCH))
+    return [
+        augment(
+            torch.from_numpy(chosen.crops[part]),
+            torch.from_numpy(chosen.shapes[part]).float(),
+            order,
+            chosen.crops.shape[1],
+            generator,
+        ).crops
+        for part in parts
+    ]
+
+
+def _blocks(network: Network) -> list[Block]:
+    return [block for block in network.stages if isinstance(block, Block)]
+
+
+def _second(block: Block) -> nn.Conv2d:
+    layer = block.path[3]
+    if not isinstance(layer, nn.Conv2d):
+        raise TypeError("a block's fourth layer is its second convolution")
+    return layer
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What a block's second convolution sees, and what becomes of its output.
+
+    Attributes:
+        covariance: (9 inner, 9 inner) float64, of all that it sees. A constant costs nothing: the norm takes it away.
+        worth: (width,) float64, what an error of variance 1 in each output is of the variance of the block's output.
+    """
+
+    covariance: Tensor
+    worth: Tensor
+
+
+def _look_inside(network: Network, block: Block, views: Sequence[Tensor]) -> _Inside:
+    """Show a network crops, and return what a block makes of them."""
+    generator = torch.Generator().manual_seed(SEED)
+    patches: list[Tensor] = []
+    outputs: list[Tensor] = []
+
+    def note_input(_: nn.Module, arguments: tuple[Tensor]) -> None:
+        pictures = arguments[0]
+        side = pictures.shape[-1]
+        chosen = torch.randperm(side**2, generator=generator)[:PLACES]
+        rows, columns = chosen // side, chosen % side
+        around = functional.pad(pictures, (1, 1, 1, 1))
+        taps = [around[:, :, rows + down, columns + right] for down in range(3) for right in range(3)]
+        patches.append(torch.stack(taps, dim=2).permute(0, 3, 1, 2).flatten(2).flatten(0, 1))
+
+    def note_output(_: nn.Module, __: tuple[Tensor], output: Tensor) -> None:
+        outputs.append(output.var(dim=(0, 2, 3)).sum())
+
+    second, norm = _second(block), block.path[4]
+    if not isinstance(norm, nn.BatchNorm2d):
+        raise TypeError("a block's last layer is a norm")
+    hooks = second.register_forward_pre_hook(note_input), block.register_forward_hook(note_output)
+    size = 9 * second.in_channels
+    squares, sums, count = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64), 0
+    try:
+        for crops in views:
+            with torch.inference_mode():
+                network.look(crops)
+            numbers = patches.pop()
+            squares += (numbers.T @ numbers).double()
+            sums += numbers.sum(dim=0).double()
+            count += len(numbers)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    mean = sums / count
+    variance = torch.stack(outputs).double().mean().clamp(min=1e-12)
+    gain = (norm.weight.square() / (norm.running_var + norm.eps)).double()  # type: ignore[operator]  # torch's stubs
+    return _Inside(squares / count - mean.outer(mean), gain / variance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A convolution that has lost inputs.
+
+    Attributes:
+        kept: (k,) int64, the inputs that stay.
+        weight: (width, k, 3, 3) float32.
+        losses: the share of the block's output that is lost once 0, 1, 2, ... inputs are gone.
+    """
+
+    kept: Tensor
+    weight: Tensor
+    losses: list[float]
+
+
+def _cut(weight: Tensor, inside: _Inside, least: int) -> _Cut:
+    """Return a convolution, (width, inputs, 3, 3), cut to `least` inputs.
+
+    Raises:
+        CheckpointError: it sees nothing, or no numbers.
+    """
+    width, inputs, *kernel = weight.shape
+    taps = kernel[0] * kernel[1]
+    covariance = inside.covariance
+    if not (covariance.isfinite().all() and covariance.any()):
+        raise misfit()
+    weights = weight.detach().double().flatten(1).clone()
+    ridge = _RESTRAINT * covariance.diagonal().mean()
+    inverse = torch.linalg.inv(covariance + torch.eye(len(covariance), dtype=torch.float64) * ridge)
+    here = torch.arange(inputs)
+    losses = [0.0]
+    while len(here) > least:
+        corners = inverse.view(inputs, taps, inputs, taps)[here, :, here]  # (k, taps, taps)
+        precisions = torch.linalg.inv(corners)
+        own = weights.view(width, inputs, taps)[:, here].transpose(0, 1)
+        costs = ((own @ precisions) * own).sum(dim=2) @ inside.worth
+        first = int(costs.argmin())
+        gone = slice(int(here[first]) * taps, (int(here[first]) + 1) * taps)
+        passed_on = precisions[first] @ inverse[gone]
+        weights.addmm_(weights[:, gone].clone(), passed_on, alpha=-1)
+        inverse.addmm_(inverse[:, gone].clone(), passed_on, alpha=-1)
+        losses.append(losses[-1] + float(costs[first]))
+        here = torch.cat([here[:first], here[first + 1 :]])
+    left = weights.view(width, inputs, *kernel)[:, here]
+    return _Cut(here, left.to(weight.dtype).contiguous(), losses)
+
+
+def _narrowed(checkpoint: Checkpoint, block: int, cut: _Cut) -> Checkpoint:
+    """Return a checkpoint with the cut convolution in a block, and before it only what that still takes."""
+    architecture, weights, path = checkpoint.architecture, dict(checkpoint.weights), f"stages.{block}.path"
+    for name in ("0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var"):
+        weights[f"{path}.{name}"] = weights[f"{path}.{name}"][cut.kept.numpy()]
+    weights[f"{path}.3.weight"] = cut.weight.numpy()
+    inner = list(architecture.inner_widths())
+    inner[block] = len(cut.kept)
+    return replace(checkpoint, architecture=replace(architecture, inner=tuple(inner)), weights=weights)
+
+
+def _renew_norms(network: Network, views: Sequence[Tensor]) -> None:
+    """Count means and variances of the convolutions' norms anew: what reaches them has changed."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all batches
+        norm.train()
+    with torch.inference_mode():
+        for crops in views:
+            network.look(crops)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
