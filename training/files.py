@@ -27,7 +27,7 @@ _REASONS = (
     # Without keys, the client asks the machine for some, as a machine in a cloud has them.
     ("/latest/", "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     (
-        "InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403|401|PermissionDenied|Unauthenticated",
+        "InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|Forbidden|Unauthorized|PermissionDenied|Unauthenticated",
         "access was refused; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and what they may do",
     ),
     (

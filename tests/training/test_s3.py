@@ -26,7 +26,7 @@ from tests.bot.served import wait_until
 from training.__main__ import main
 from training.config import Config
 from training.data import Faces
-from training.files import DataError, Remote, files, place, write
+from training.files import DataError, Remote, _reason, files, place, write
 from training.prepare import prepare
 from training.train import train
 
@@ -249,3 +249,11 @@ def test_trouble_is_one_sentence(
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}")
     assert len(said.splitlines()) == 1
+
+
+def test_a_time_is_no_status() -> None:
+    said = (
+        "error sending request after 3 retries, max_retries: 3, retry_timeout: 30s, elapsed: 1.403s: connection refused"
+    )
+    assert _reason(OSError(said)).startswith("the server cannot be reached")
+    assert _reason(OSError("Client error with status 403 Forbidden: No Body")).startswith("access was refused")
