@@ -85,10 +85,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     step.set_defaults(run=_export)
 
-    step = steps.add_parser("prune", help="make a trained network narrower, to be trained on (train --init)")
+    step = steps.add_parser("prune", help="make a trained network narrower; export, or train --init, follows")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--keep", type=_part, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
+    step.add_argument("--epochs", type=_count, default=2, help="of learning back what was lost (default 2)")
     step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
     step.set_defaults(run=_prune)
 
@@ -224,7 +225,7 @@ def _prune(options: argparse.Namespace) -> None:
     from training.prune import prune
 
     loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
-    narrow = prune(loaded, together([Faces.load(path) for path in options.data]), options.keep)
+    narrow = prune(loaded, together([Faces.load(path) for path in options.data]), options.keep, options.epochs)
     checkpoint.save(options.out, narrow)
     print(f"{options.out}: {' '.join(map(str, narrow.architecture.inner))} channels inside the blocks")
 
@@ -267,6 +268,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
     return int(text)
 
 

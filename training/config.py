@@ -19,7 +19,7 @@ def _setting(default: Any, meaning: str, least: float = -math.inf, most: float =
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The recipe. The defaults are those of the network that ships, before its finish; `training/runs/full.sh` has all.
+    """The recipe. Defaults are those of the network that ships before it is finished; `training/runs/full.sh` has all.
 
     Growing crops: Tan and Le 2021. Running mean of the weights: Polyak and Juditsky 1992. Teachers: Hinton et al. 2015.
     Mixup: Zhang et al. 2018.

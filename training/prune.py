@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from tqdm import tqdm
 from inference.checkpoint import Architecture, Checkpoint, misfit
 from inference.network import Block, Network
 from training.augment import augment, mirror_order
+from training.covers import with_covers
 from training.data import Faces, training_rows
 from training.files import DataError
 from training.train import shape_statistics
@@ -28,30 +31,40 @@ STEP = 16
 LEAST = 0.25
 """Of a block's channels, at least these stay."""
 SEED = 3
+EPOCHS = 2
+"""Of learning back what was lost."""
+RATE = 3e-4
+TAUGHT = 128
+"""Faces in each of its steps."""
+_WARM_UP = 20
 # Ridge, as a share of the mean square of what a convolution sees.
 _RESTRAINT = 1e-3
 
 
-def prune(checkpoint: Checkpoint, faces: Faces, keep: float) -> Checkpoint:
-    """Return a checkpoint whose blocks take `keep` of their convolutions' multiply-adds; train it on before a release.
+def prune(checkpoint: Checkpoint, faces: Faces, keep: float, epochs: int = EPOCHS) -> Checkpoint:
+    """Return a checkpoint whose blocks take `keep` of their convolutions' multiply-adds; calibrate it before a release.
 
     Channels between the two convolutions of a block go where its output changes least, and those that stay take over
     what they can of what the others said (optimal brain surgeon, Hassibi & Stork 1993, for whole channels as in Kurtic
-    et al. 2023). How many go from which block is decided by what is lost for each multiply-add that is saved.
+    et al. 2023). How many go from which block is decided by what is lost for each multiply-add that is saved. Then the
+    narrow network learns to see, block by block, what the wide one sees, and to answer as it does (Romero et al. 2015).
 
     Args:
         checkpoint: a trained network.
-        faces: training faces among them: the network looks at some, half of them spoilt.
+        faces: training faces among them. Some are looked at, half of them spoilt, and all are learned from.
         keep: above 0, below 1.
+        epochs: of learning, 0 or more.
 
     Raises:
-        DataError: there are no training faces, `keep` is outside its range, or so little cannot be kept.
+        DataError: there are no training faces, `keep` or `epochs` is outside its range, or so little cannot be kept.
         CheckpointError: the weights are not those of the architecture, or no numbers.
     """
     if not 0 < keep < 1:
         raise DataError("--keep must be above 0 and below 1")
+    if epochs < 0:
+        raise DataError("--epochs must be 0 or more")
     views = _views(faces)
-    network = Network.of(checkpoint)
+    network = wide = Network.of(checkpoint)
     losses = []
     for block in tqdm(_blocks(network), desc="what can go", unit="block"):
         least = max(1, int(LEAST * _second(block).in_channels))
@@ -65,9 +78,13 @@ def prune(checkpoint: Checkpoint, faces: Faces, keep: float) -> Checkpoint:
             checkpoint = _narrowed(checkpoint, index, cut)
             network = Network.of(checkpoint)
     _renew_norms(network, views)
+    _learn_back(network, wide, faces, epochs)
+    if network.covers is not None:
+        network = with_covers(network, faces)
     # The figures were the wide network's.
     about = {name: value for name, value in checkpoint.about.items() if name != "figures"}
-    return network.checkpoint(checkpoint.calibration, {**about, "pruned_to": keep})
+    before = about.get("pruned_to", 1)
+    return network.checkpoint(checkpoint.calibration, {**about, "pruned_to": keep * before, "learned_back": epochs})
 
 
 def share_out(losses: Sequence[Sequence[float]], architecture: Architecture, keep: float) -> tuple[int, ...]:
@@ -122,7 +139,7 @@ def _views(faces: Faces) -> list[Tensor]:
     if not len(rows):
         raise DataError("the data hold no training faces to look at")
     chosen = faces[np.sort(np.random.default_rng(SEED).permutation(rows)[:AT_MOST])]
-    order = torch.from_numpy(mirror_order(shape_statistics(chosen)[0]))
+    order = _mirror_order(chosen)
     generator = torch.Generator().manual_seed(SEED)
     parts = (slice(start, start + BATCH) for start in range(0, len(chosen), BATCH))
     return [
@@ -274,3 +291,68 @@ def _renew_norms(network: Network, views: Sequence[Tensor]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+def _learn_back(network: Network, wide: Network, faces: Faces, epochs: int) -> None:
+    """Teach a narrowed network to be like the wide one, in faces as they are and in as many turned ones, half spoilt.
+
+    Norms keep their means and variances, and what judges shapes and covered mouths stays as it is.
+
+    Raises:
+        CheckpointError: the networks answer with no numbers.
+    """
+    faces = faces[training_rows(faces)]
+    chance, generator = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
+    order, parts = _mirror_order(faces), math.ceil(len(faces) / TAUGHT)
+    wide = wide.folded().channels_last()
+    taught = [
+        weight
+        for name, weight in network.channels_last().named_parameters()
+        if not name.startswith(("shape", "covers"))
+    ]
+    for weight in taught:
+        weight.requires_grad_(True)
+    optimizer = torch.optim.Adam(taught)
+    batches = [batch for _ in range(epochs) for batch in np.array_split(chance.permutation(len(faces)), parts)]
+    warm_up = max(1, min(_WARM_UP, len(batches) // 5))
+    for step, batch in enumerate(tqdm(batches, desc="learning back", unit="batch")):
+        crops, shapes = torch.from_numpy(faces.crops[batch]), torch.from_numpy(faces.shapes[batch]).float()
+        half = len(batch) // 2
+        changed = augment(crops[half:], shapes[half:], order, crops.shape[1], generator)
+        crops, shapes = torch.cat([crops[:half].float(), changed.crops]), torch.cat([shapes[:half], changed.shapes])
+        with torch.no_grad(), _sent_on(wide) as aims:
+            aim = wide(crops, shapes)
+        with _sent_on(network) as tries:
+            answer = network(crops, shapes)
+        apart = [
+            functional.mse_loss(one, other) / other.var().clamp(min=1e-12)
+            for one, other in zip(tries, aims, strict=True)
+        ]
+        loss = torch.stack(apart).mean() + sum(
+            functional.kl_div(one.log_softmax(1), other.log_softmax(1), reduction="batchmean", log_target=True)
+            for one, other in zip(answer, aim, strict=True)
+        )
+        if not loss.isfinite():
+            raise misfit()
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * min(1, step / warm_up) * (1 + math.cos(math.pi * step / len(batches))) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    network.requires_grad_(False)
+
+
+@contextmanager
+def _sent_on(network: Network) -> Iterator[list[Tensor]]:
+    """Note what each block sends on while the network answers."""
+    sent: list[Tensor] = []
+    hooks = [block.register_forward_hook(lambda _, __, output: sent.append(output)) for block in _blocks(network)]
+    try:
+        yield sent
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _mirror_order(faces: Faces) -> Tensor:
+    return torch.from_numpy(mirror_order(shape_statistics(faces)[0]))

@@ -35,7 +35,7 @@ TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blo
 def story(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training/runs/tiny.sh leaves."""
     out = tmp_path_factory.mktemp("story")
-    environment = {**os.environ, "PYTHON": sys.executable}
+    environment = {**os.environ, "PYTHON": sys.executable, "KEEP": ""}
     run = subprocess.run(
         [ROOT / "training/runs/tiny.sh", small_data, out],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
@@ -54,6 +54,9 @@ def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> Non
     about = loaded.about
     assert about["epochs"] == 3
     assert about["recipe"]["seed"] == 11
+    assert about["pruned_to"] == 0.68
+    whole = checkpoint.load(story / "whole.safetensors")
+    assert 0 < sum(loaded.architecture.inner) < sum(whole.architecture.inner_widths())
     assert about["averaged_with"] == [{"seed": 12, "clear": 0.6}, {"seed": 13, "label_weight": 1.0}]
     assert about["data"] == Faces.load(story / "faces.npz").source
     assert json.loads((story / "metrics.json").read_text()) == about["figures"]
@@ -254,9 +257,9 @@ def test_several_teachers_are_heard_alike(story: Path, faces: Faces, tmp_path: P
 def test_the_mean_of_runs_with_one_beginning_is_exported(story: Path, faces: Faces, tmp_path: Path) -> None:
     finishes = [story / f"finish{number}" for number in (1, 2, 3)]
     means = [torch.load(run / "last.pt", weights_only=True)["averaged"]["votes.weight"] for run in finishes]
-    released = Network.of(checkpoint.load(story / "face2emoji.safetensors")).votes.weight
-    assert torch.allclose(released, sum(means) / 3, atol=2e-3)  # half precision
-    assert not torch.allclose(released, means[0], atol=2e-3)
+    whole = Network.of(checkpoint.load(story / "whole.safetensors")).votes.weight
+    assert torch.allclose(whole, sum(means) / 3, atol=2e-3)  # half precision
+    assert not torch.allclose(whole, means[0], atol=2e-3)
     with pytest.raises(DataError, match="began with the same weights"):
         export([faces], [story / "teacher1", story / "teacher2"], tmp_path / "weights.safetensors")
 
@@ -300,7 +303,7 @@ def test_a_run_may_begin_with_other_weights(story: Path, faces: Faces, tmp_path:
 
 
 def test_a_network_is_made_narrower_and_trained_on(story: Path, faces: Faces, tmp_path: Path) -> None:
-    wide, narrow = story / "face2emoji.safetensors", tmp_path / "narrow.safetensors"
+    wide, narrow = story / "whole.safetensors", tmp_path / "narrow.safetensors"
     data = ["--data", str(story / "faces.npz")]
     assert main(["prune", *data, "--checkpoint", str(wide), "--keep", "0.5", "--out", str(narrow)]) == 0
     inner = checkpoint.load(narrow).architecture.inner
@@ -392,6 +395,13 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         main(["export", "--out", "x.safetensors", "--balance", balance])
     assert f"{balance!r} is no number from 0 to 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("epochs", ["-1", "2.5", "many"])
+def test_a_number_of_epochs_without_sense_is_refused(epochs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["prune", "--out", "x.safetensors", f"--epochs={epochs}"])
+    assert f"{epochs!r} is no whole number from 0 on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", ["0", "7", "nan", "half"])

@@ -13,6 +13,7 @@ from inference.checkpoint import Architecture
 from inference.network import Network
 from tests.training.test_covers import faces_like
 from training.config import Config
+from training.covers import with_covers
 from training.data import SPLITS, Faces
 from training.files import DataError
 from training.prune import _cut, _Inside, prune, share_out
@@ -115,11 +116,21 @@ def test_it_answers_alike_with_less_work_and_learns_on(faces: Faces, recipe: Con
     public = faces[faces.split == SPLITS["PublicTest"]]
     right = public.labels
     assert float((predict(network, public).labels.argmax(dim=1).numpy() == right).mean()) > 0.9
-    wide = network.checkpoint(Calibration(), {"seed": 1, "figures": [{"fer2013": 1.0}]})
+    wide = with_covers(network, faces).checkpoint(Calibration(), {"seed": 1, "figures": [{"fer2013": 1.0}]})
     narrow = prune(wide, faces, 0.5)
-    assert narrow.about == {"seed": 1, "pruned_to": 0.5}
+    assert narrow.about == {"seed": 1, "pruned_to": 0.5, "learned_back": 2}
     again = prune(wide, faces, 0.5)  # else a run that began with it could not go on
     assert all(np.array_equal(values, again.weights[name]) for name, values in narrow.weights.items())
+    wanted = predict(network, public).votes.log_softmax(1)
+    cut, taught = prune(wide, faces, 0.5, epochs=0), prune(wide, faces, 0.5, epochs=30)
+    apart = [
+        float((predict(Network.of(one), public).votes.log_softmax(1) - wanted).abs().mean()) for one in (cut, taught)
+    ]
+    assert apart[1] < 0.7 * apart[0]  # it learns back what it lost
+    still = [name for name in cut.weights if name.startswith("shape.") or "running" in name]
+    assert len(still) > 10
+    assert all(np.array_equal(cut.weights[name], taught.weights[name]) for name in still)
+    assert not np.array_equal(cut.weights["covers.weight"], taught.weights["covers.weight"])  # fitted to what it sees
     inner = narrow.architecture.inner
     assert all(few <= many for few, many in zip(inner, network.architecture.inner_widths(), strict=True))
     assert sum(inner) < sum(network.architecture.inner_widths())
@@ -140,6 +151,11 @@ def test_what_cannot_be_cut_is_refused_in_words(faces: Faces) -> None:
         prune(whole, faces[faces.split == SPLITS["PublicTest"]], 0.5)
     with pytest.raises(DataError, match="--keep must be"):
         prune(whole, faces, 1)
+    with pytest.raises(DataError, match="--epochs must be"):
+        prune(whole, faces, 0.5, epochs=-1)
+    deaf = {**whole.weights, "votes.weight": np.full_like(whole.weights["votes.weight"], np.nan)}
+    with pytest.raises(CheckpointError, match="damaged"):
+        prune(replace(whole, weights=deaf), faces, 0.5)
     silent = {**whole.weights, "stages.2.path.1.weight": np.zeros(16, np.float32)}
     with pytest.raises(CheckpointError, match="damaged"):
         prune(replace(whole, weights=silent), faces, 0.5)

@@ -4,9 +4,9 @@
 # DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
 # everything. Started again, it goes on where it stopped. First two wide teachers learn from the labels; then a wide pupil
 # and the one that ships learn from the labels and from them; then that one is finished three times, with all four as its
-# teachers, and the mean of the three is released. FIRST, THEN and LAST, as in THEN="--epochs 2", change the three recipes;
-# SEED (default 0) is the pupils' and, with what follows from it, the finishes'; PROCESSES=2 trains in as many processes
-# together.
+# teachers, and the mean of the three, made narrower, is released. FIRST, THEN and LAST, as in THEN="--epochs 2", change the
+# three recipes; SEED (default 0) is the pupils' and, with what follows from it, the finishes'; KEEP (default 0.68) is the
+# share of its work that is kept; PROCESSES=2 trains in as many processes together.
 set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: training/runs/${STORY:-full.sh} DATA [OUT]" >&2; exit 2; }
 data=$1
@@ -18,8 +18,7 @@ faces=$(ls "$data"/fer2013.csv.gz "$data"/fer2013.csv 2>/dev/null | head -n 1 ||
 
 run=("$python" -m training train)
 if [ "${PROCESSES:-1}" -gt 1 ]; then
-	export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-	run=("$python" -m torch.distributed.run --standalone --nproc-per-node "$PROCESSES" "${run[@]:1}")
+	run=(env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" "$python" -m torch.distributed.run --standalone --nproc-per-node "$PROCESSES" "${run[@]:1}")
 fi
 wide=(--widths 64 128 256 512)
 
@@ -60,5 +59,8 @@ weights() {
 			--teacher "${teachers[@]}" --teach 0.6 --epochs 40 --rate 0.06 --growth 0 ${changes[number - 1]} ${LAST:-}
 	done
 }
-weights face2emoji "$out"/finish{1,2,3}
+weights whole "$out"/finish{1,2,3}
+"$python" -m training prune --data "${packed[@]}" --checkpoint "$out/whole.safetensors" --keep "${KEEP:-0.68}" \
+	--out "$out/narrow.safetensors"
+"$python" -m training export --data "${packed[@]}" --checkpoint "$out/narrow.safetensors" --out "$out/face2emoji.safetensors"
 "$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"
