@@ -3,7 +3,7 @@
 The photos are made of the repository's public-domain portrait. Each stage has its floor, measured in the same run: for
 decoding, OpenCV's libjpeg-turbo at the same reduction; for finding and the mesh, the bare MediaPipe graphs; for the
 network, its multiply-adds over the rate at which this machine multiplies large matrices on one thread. Then the same
-photos are read by one thread and by as many as there are cores, as the bot does. Linux only: memory comes from /proc.
+photos are read by one process and by as many as there are cores, as in the bot. Linux only: memory comes from /proc.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from inference.expression import ExpressionReader
 from inference.faces import FaceFinder, FoundFace
 from inference.network import Network
 from inference.photo import WORKING_SIDE, decode
-from inference.reader import FaceReader
+from inference.reader import FaceReader, load_reader
 from inference.reading import PhotoLimits
 
 PORTRAIT = Path(__file__).parents[1] / "tests" / "pictures" / "astronaut.jpg"
@@ -54,6 +56,7 @@ print(seconds, int(resident) / 1024)
 """
 
 Pixels = NDArray[np.uint8]
+_at_once: Barrier
 
 
 @dataclass
@@ -199,28 +202,30 @@ def matrix_rate() -> float:
     return float(MATRIX**3 / (1000 * min(seconds)))
 
 
-def photos_a_second(data: bytes, threads: int, seconds: float) -> float:
-    """Return how many of these photos so many threads read in a second, each with a reader of its own."""
-    emoji_map, loaded = load_emoji_map(), checkpoint.load(checkpoint.RELEASED)
-    readers = [FaceReader(FaceFinder(), ExpressionReader(loaded), emoji_map, PhotoLimits(), "") for _ in range(threads)]
+def photos_a_second(data: bytes, readers: int, seconds: float) -> float:
+    """Return how many of these photos so many readers read in a second, each in a process of its own."""
+    context = get_context("spawn")  # what has read once has threads, and cannot be forked
+    ready = (context.Barrier(readers),)
+    with ProcessPoolExecutor(readers, context, _get_ready, ready) as pool:
+        return sum(pool.map(_read_on, [data] * readers, [seconds] * readers))
 
-    def work(reader: FaceReader) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            reader.read(data)
-            count += 1
-        return count
 
-    for reader in readers:
+def _get_ready(barrier: Barrier) -> None:
+    global _at_once
+    _at_once = barrier
+
+
+def _read_on(data: bytes, seconds: float) -> float:
+    """Return how many photos this process reads in a second, from the moment on when all are ready."""
+    reader = load_reader()
+    reader.read(data)
+    _at_once.wait()
+    count, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds:
         reader.read(data)
-    started = time.perf_counter()
-    end = started + seconds
-    with ThreadPoolExecutor(threads) as pool:
-        done = sum(pool.map(work, readers))
-    rate = done / (time.perf_counter() - started)
-    for reader in readers:
-        reader.close()
-    return rate
+        count += 1
+    reader.close()
+    return count / passed
 
 
 def first_answer(photo: Path) -> tuple[float, float]:
@@ -265,9 +270,9 @@ def main() -> None:
     made = pictures()
     for name, data in tqdm(made.items(), desc="pictures", leave=False):
         tqdm.write("\n".join(table(name, *measure(data, options.runs, rate))))
-    print(f"\nphotos a second{'one thread':>20}{f'{cores} threads':>12}{'times':>8}")
+    print(f"\nphotos a second{'one reader':>20}{f'{cores} readers':>12}{'times':>8}")
     for name, data in made.items():
-        one, all_ = (photos_a_second(data, threads, options.seconds) for threads in (1, cores))
+        one, all_ = (photos_a_second(data, readers, options.seconds) for readers in (1, cores))
         print(f"  {name:22}{one:11.1f}{all_:12.1f}{all_ / one:8.2f}")
     starts, memories = (sorted(values) for values in zip(*(first_answer(PORTRAIT) for _ in range(5)), strict=True))
     print(f"\nfirst import to first answer {starts[2]:.2f} s ({starts[0]:.2f} to {starts[-1]:.2f}, 5 fresh processes)")
