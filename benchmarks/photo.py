@@ -219,7 +219,7 @@ def _read_on(data: bytes, seconds: float) -> float:
     """Return how many photos this process reads in a second, from the moment on when all are ready."""
     reader = load_reader()
     reader.read(data)
-    _at_once.wait()
+    _at_once.wait(60)  # not for ever, should another fail
     count, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds:
         reader.read(data)

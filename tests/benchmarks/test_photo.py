@@ -1,6 +1,6 @@
 """The benchmark of one photo measures what it says."""
 
-from benchmarks.photo import STAGES, matrix_rate, measure, pictures, table
+from benchmarks.photo import STAGES, matrix_rate, measure, photos_a_second, pictures, table
 from inference.photo import decode
 
 
@@ -24,3 +24,7 @@ def test_every_stage_and_floor_is_measured() -> None:
     lines = table("640 px, one face", times, faces)
     assert [line.split()[0] for line in lines[2:-1]] == ["decode", "find", "mesh", "crop", "network", "cues"]
     assert lines[-1].split()[0] == "whole"
+
+
+def test_readers_count_what_they_read_together() -> None:
+    assert photos_a_second(pictures()["640 px, one face"], 2, 0.2) > 0
