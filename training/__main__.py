@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("ablate", help="train short versions of the recipe with one thing changed, and compare")
     step.add_argument("--data", type=Path, nargs="+", default=[DATA], help=f"packed data (default {DATA})")
-    step.add_argument("--out", type=Path, required=True, help="folder of the runs and ablations.json")
+    step.add_argument("--out", type=_folder, required=True, help="folder of the runs and ablations.json")
     step.add_argument("--seeds", type=_positive, default=3, help="of every variant (default 3)")
     step.add_argument("--epochs", type=_positive, default=16, help="of every training (default 16)")
     step.add_argument("--share", type=_part, default=1.0, help="of the training rows, up to 1 (default 1)")
@@ -73,8 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--run", dest="folders", type=place, nargs="+", default=[RUN], help=f"of several, the mean (default {RUN})"
     )
     step.add_argument("--checkpoint", type=Path, help="finished weights to calibrate anew, instead of a run's")
-    step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
-    step.add_argument("--onnx", type=Path, help="write the same network as ONNX too, checked against PyTorch by value")
+    step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
+    step.add_argument("--onnx", type=_file, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=_share, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
     step.add_argument(
         "--costs",
@@ -87,10 +87,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("prune", help="make a trained network narrower; export, or train --init, follows")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
-    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
-    step.add_argument("--keep", type=_part, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones, which are narrow already)")
+    step.add_argument("--keep", type=_less, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
     step.add_argument("--epochs", type=_count, default=2, help="of learning back what was lost (default 2)")
-    step.add_argument("--out", type=Path, required=True, help="the .safetensors to write")
+    step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
     step.set_defaults(run=_prune)
 
     step = steps.add_parser("evaluate", help="measure weights on labelled pictures or on the prepared test splits")
@@ -104,8 +104,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     step.add_argument("--only", nargs="+", choices=EXPRESSIONS, help="only pictures of --labels with these labels")
     step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
-    step.add_argument("--out", type=Path, help="folder for metrics.json, confusion.png and reliability.png")
-    step.add_argument("--predictions", type=Path, help="file for one JSON line a picture")
+    step.add_argument(
+        "--out", type=_folder, help="folder for metrics.json; of --labels, confusion.png and reliability.png too"
+    )
+    step.add_argument("--predictions", type=_file, help="file for one JSON line a picture")
     step.add_argument("--network-alone", action="store_true", help="with --labels: the cues have no say")
     step.set_defaults(run=_evaluate)
 
@@ -116,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--workers", type=_positive, default=1, help="processes (default 1)")
     step.add_argument("--seed", type=int, default=0, help="of the sample and of what is left to chance (default 0)")
-    step.add_argument("--out", type=Path, required=True, help="folder for robustness.json and robustness.png")
+    step.add_argument("--out", type=_folder, required=True, help="folder for robustness.json and robustness.png")
     step.set_defaults(run=_robustness)
 
     step = steps.add_parser("report", help="write one HTML file of everything there is to look at")
@@ -125,17 +127,19 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--labels", type=Path, nargs="+", default=[], help="csv files; runs the full pipeline")
     _add_choice(step)
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
-    step.add_argument("--out", type=Path, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere")
+    step.add_argument(
+        "--out", type=_file, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere"
+    )
     step.set_defaults(run=_report)
 
     step = steps.add_parser("mean-face", help="average neutral faces: what the cues are measured against")
     step.add_argument("--labels", type=Path, required=True, help="csv with the columns file,label")
-    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.add_argument("--out", type=_file, required=True, help="the .npy to write")
     step.set_defaults(run=_mean_face)
 
     step = steps.add_parser("eyes", help="learn from unlabelled faces how open and closed eyes look")
     step.add_argument("source", type=Path, help="fer2013.csv(.gz)")
-    step.add_argument("--out", type=Path, required=True, help="the .npy to write")
+    step.add_argument("--out", type=_file, required=True, help="the .npy to write")
     step.set_defaults(run=_eyes)
 
     step = steps.add_parser("cues", help="measure on labelled pictures how often each cue fires")
@@ -143,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.set_defaults(run=_cues)
 
     step = steps.add_parser("draw-cues", help="draw the mean face showing each cue")
-    step.add_argument("--out", type=Path, required=True, help="the .svg to write")
+    step.add_argument("--out", type=_file, required=True, help="the .svg to write")
     step.set_defaults(run=_draw_cues)
 
     options = parser.parse_args(arguments)
@@ -271,6 +275,26 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _file(text: str) -> Path:
+    """Return where a file can be written, so that nobody works for hours to learn that it cannot."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
+    _folder(str(path.parent))
+    return path
+
+
+def _folder(text: str) -> Path:
+    """Return a folder to write in, which need not be there yet."""
+    path = Path(text)
+    if ":/" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is an address; this is written to local files only")
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{text!r}: nothing can be written in {there}")
+    return path
+
+
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
@@ -296,6 +320,15 @@ def _share(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+
+
+def _less(text: str) -> float:
+    try:
+        if 0 < float(text) < 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and below 1")
 
 
 def _part(text: str) -> float:

@@ -52,6 +52,17 @@ def test_what_is_saved_comes_back(network: Network, crop_batch: Crops, shapes: S
     assert after.votes.numpy() == pytest.approx(before.votes.numpy(), abs=5e-3)  # half precision
 
 
+def test_the_same_checkpoint_gives_the_same_file(network: Network, tmp_path: Path) -> None:
+    """Else a training whose teacher is exported again takes it for another one, and does not go on."""
+    path, files = tmp_path / "weights.safetensors", set()
+    for _ in range(20):
+        checkpoint.save(path, network.checkpoint(PLAIN, {"data": "ä"}))
+        files.add(path.read_bytes())
+    assert len(files) == 1
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        checkpoint.save(tmp_path, network.checkpoint(PLAIN, {}))
+
+
 def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "again.safetensors", checkpoint.load())
     before, after = checkpoint.load(), checkpoint.load(tmp_path / "again.safetensors")

@@ -35,13 +35,17 @@ TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blo
 def story(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training/runs/tiny.sh leaves."""
     out = tmp_path_factory.mktemp("story")
-    environment = {**os.environ, "PYTHON": sys.executable, "KEEP": ""}
+    tell(small_data, out)
+    return out
+
+
+def tell(data: Path, out: Path) -> None:
     run = subprocess.run(
-        [ROOT / "training/runs/tiny.sh", small_data, out],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
+        [ROOT / "training/runs/tiny.sh", data, out],
+        cwd=ROOT, env={**os.environ, "PYTHON": sys.executable, "KEEP": ""},
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    return out
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +69,13 @@ def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> Non
     private = about["figures"][0]["PrivateTest"]
     assert private["fer_plus_7_n"] == private["fer2013_n"] == 16
     assert loaded.calibration.temperature > 0
+
+
+def test_started_again_the_story_goes_on_and_ends_alike(story: Path, small_data: Path) -> None:
+    before = (story / "face2emoji.safetensors").read_bytes()
+    tell(small_data, story)
+    assert (story / "face2emoji.safetensors").read_bytes() == before
+    assert len((story / "finish1/history.jsonl").read_text().splitlines()) == 3
 
 
 def test_the_network_learns(faces: Faces, tmp_path: Path) -> None:
@@ -395,6 +406,39 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         main(["export", "--out", "x.safetensors", "--balance", balance])
     assert f"{balance!r} is no number from 0 to 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("step", "option", "out", "why"),
+    [
+        (["prune"], "--out", ".", "is a folder"),
+        (["prune"], "--out", "s3://bucket/x.safetensors", "is an address"),
+        (["export", "--out", "x.safetensors"], "--onnx", "taken/x.onnx", "nothing can be written in"),
+        (["evaluate", "--data", "faces.npz"], "--out", "taken", "nothing can be written in"),
+        (["evaluate", "--data", "faces.npz"], "--out", "s3://bucket", "is an address"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    step: list[str],
+    option: str,
+    out: str,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main([*step, option, out])
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("keep", ["0", "1", "nan", "half"])
+def test_a_share_to_keep_without_sense_is_refused(keep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["prune", "--out", "x.safetensors", "--keep", keep])
+    assert f"{keep!r} is no number above 0 and below 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("epochs", ["-1", "2.5", "many"])
