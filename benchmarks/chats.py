@@ -257,7 +257,7 @@ async def _switch_on(chats: Platform, settings: Settings) -> None:
     engine = open_database(settings.database_url.get_secret_value())
     store = Store(engine)
     for group in chats.stored_groups:
-        await store.save_chat(chats.name, group, Chat(auto=True))
+        await store.change_chat(chats.name, group, lambda _: Chat(auto=True))
     engine.dispose()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from bot.errors import Busy, FileUnavailable, NotReady
@@ -251,22 +251,26 @@ class MapChange:
 
     Attributes:
         problem: the name of the sentence that answers what they are wrong with; empty when they are right.
-        changes: all that the chat then wants otherwise.
-        expression, emoji: the new one.
+        expression: of which the chat wants another emoji.
+        wish: which one, as it was written.
+        emoji: the same, understood.
     """
 
     problem: str = ""
-    changes: Mapping[str, str] = field(default_factory=dict)
     expression: str = ""
+    wish: str = ""
     emoji: Emoji = NO_EMOJI
 
+    def after(self, changes: Mapping[str, str]) -> Mapping[str, str]:
+        """Return all that a chat wants otherwise after this, by what it wanted before."""
+        return {**changes, self.expression: self.wish}
 
-def map_change(words: Sequence[str], changes: Mapping[str, str], emoji_map: EmojiMap, phrases: Phrases) -> MapChange:
+
+def map_change(words: Sequence[str], emoji_map: EmojiMap, phrases: Phrases) -> MapChange:
     """Understand "happy 🎉".
 
     Args:
         words: at least one.
-        changes: what the chat wants otherwise so far.
         emoji_map: the map that no chat has changed.
         phrases: the language that the expression is named in; English works, too.
     """
@@ -275,9 +279,9 @@ def map_change(words: Sequence[str], changes: Mapping[str, str], emoji_map: Emoj
         return MapChange("unknown_expression")
     if len(words) == 1:
         return MapChange("map_usage")
-    changes = {**changes, expression: "".join(words[1:])}
+    wish = "".join(words[1:])
     try:
-        return MapChange("", changes, expression, emoji_map.changed(changes).everyday(expression)[0])
+        return MapChange("", expression, wish, emoji_map.changed({expression: wish}).everyday(expression)[0])
     except EmojiMapError:
         return MapChange("not_an_emoji")
 

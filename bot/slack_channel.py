@@ -43,7 +43,7 @@ from bot.slack_phrases import slack_phrases
 from bot.slack_responses import Responses
 from bot.slack_uploads import Uploads
 from bot.slack_workspaces import Authorize, ManyWorkspaces, OneWorkspace, Workspace, Workspaces, installed_in
-from bot.store import Chat, Store
+from bot.store import Store
 from inference import EmojiMap
 
 log = structlog.get_logger(__name__)
@@ -406,7 +406,7 @@ class SlackChannel:
                 await self._joined(team, event)
             case "member_left_channel":
                 if event["user"] == (await self._workspaces.find(team)).bot_user:
-                    await self._store.save_chat(PLATFORM, chat_of(team, event["channel"]), Chat())
+                    await self._store.forget_chat(PLATFORM, chat_of(team, event["channel"]))
                     self._posted.is_gone(team, event["channel"])
             case "app_uninstalled":
                 await self._removed(team)

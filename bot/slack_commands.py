@@ -20,7 +20,7 @@ from bot.slack_people import People, Person
 from bot.slack_phrases import SlackPhrases, slack_phrases
 from bot.slack_responses import respond
 from bot.slack_workspaces import Workspace, Workspaces
-from bot.store import Chat, Store
+from bot.store import Store
 from inference import EmojiMap
 
 log = structlog.get_logger(__name__)
@@ -246,15 +246,14 @@ class Commands:
         """Switch a channel on or off, where everybody in it can see that."""
         if not asked.person.is_member:
             return asked.slack.members_only
-        before = await self._store.chat(PLATFORM, asked.chat)
-        if before.auto == auto:
+        if (await self._store.chat(PLATFORM, asked.chat)).auto == auto:
             return asked.slack.status_on if auto else asked.slack.status_off
-        await self._store.save_chat(PLATFORM, asked.chat, replace(before, auto=auto))
+        await self._store.change_chat(PLATFORM, asked.chat, lambda chat: replace(chat, auto=auto))
         try:
             await self._show_switch(asked, auto=auto)
         except Exception:
             if auto:  # nobody is read where it could not be said
-                await self._store.save_chat(PLATFORM, asked.chat, before)
+                await self._store.change_chat(PLATFORM, asked.chat, lambda chat: replace(chat, auto=False))
             raise
         return ""
 
@@ -271,23 +270,25 @@ class Commands:
         return "\n\n".join(lines)
 
     async def _map(self, asked: _Asked) -> str:
-        chat = await self._store.chat(PLATFORM, asked.settings)
         words = asked.words[1:]
         if not words:
-            return answers.map_list(self._emoji_map.changed(chat.changes), asked.phrases, asked.slack.map_usage)
+            changes = (await self._store.chat(PLATFORM, asked.settings)).changes
+            return answers.map_list(self._emoji_map.changed(changes), asked.phrases, asked.slack.map_usage)
         if not (asked.is_direct or asked.person.is_member):
             return asked.slack.members_only
         if words[0].lower() == "reset":
-            await self._store.save_chat(PLATFORM, asked.settings, replace(chat, changes={}))
+            await self._store.change_chat(PLATFORM, asked.settings, lambda chat: replace(chat, changes={}))
             return asked.phrases.map_reset
-        change = answers.map_change(words, chat.changes, self._emoji_map, asked.phrases)
+        change = answers.map_change(words, self._emoji_map, asked.phrases)
         names = asked.phrases.expressions
         if change.problem:
             sentence: str = getattr(asked.slack, change.problem)
             return sentence.format(expressions=", ".join(names.values()))
         if change.emoji.is_custom and not await self._has_emoji(asked.workspace, change.emoji.slack):
             return asked.slack.unknown_emoji.format(name=change.emoji.character)
-        await self._store.save_chat(PLATFORM, asked.settings, replace(chat, changes=change.changes))
+        await self._store.change_chat(
+            PLATFORM, asked.settings, lambda chat: replace(chat, changes=change.after(chat.changes))
+        )
         return asked.phrases.map_done.format(expression=names[change.expression], emoji=change.emoji.character)
 
     async def _has_emoji(self, workspace: Workspace, name: str) -> bool:
@@ -300,7 +301,7 @@ class Commands:
         here, everything = asked.chat, asked.person.is_member
         if everything:
             was_on = (await self._store.chat(PLATFORM, here)).auto
-            await self._store.save_chat(PLATFORM, here, Chat())
+            await self._store.forget_chat(PLATFORM, here)
             if was_on:
                 await self._show_switch(asked, auto=False)
         await self._jobs.forget(lambda sender, chat: chat == here and (everything or sender == asked.user), PLATFORM)
@@ -308,7 +309,7 @@ class Commands:
 
     async def erase(self, team: str, user: str) -> None:
         """Erase what is kept of a person, but for the wish not to be read."""
-        await self._store.save_chat(PLATFORM, chat_of(team, user), Chat())
+        await self._store.forget_chat(PLATFORM, chat_of(team, user))
         await self._jobs.forget(lambda sender, chat: sender == user and chat.startswith(f"{team}/"), PLATFORM)
 
     def _refused(self, error: SlackApiError, asked: _Asked) -> str:

@@ -170,20 +170,33 @@ class Store:
 
     async def chat(self, platform: str, chat: str) -> Chat:
         """Return a chat's settings; the defaults when it has none."""
-        query = sa.select(_CHATS.c.auto, _CHATS.c.changes).where(*_key(platform, chat))
-        row = await self._run(lambda connection: connection.execute(query).one_or_none())
-        return Chat(row.auto, json.loads(row.changes)) if row else Chat()
+        return await self._run(lambda connection: _settings(connection, platform, chat))
 
-    async def save_chat(self, platform: str, chat: str, settings: Chat) -> None:
-        """Replace a chat's settings; the defaults leave no trace."""
+    async def change_chat(self, platform: str, chat: str, change: Callable[[Chat], Chat]) -> Chat:
+        """Replace a chat's settings, and return the new ones; the defaults leave no trace.
 
-        def save(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(_CHATS).where(*_key(platform, chat)))
-            if settings != Chat():
-                row = {"auto": settings.auto, "changes": json.dumps(dict(settings.changes))}
-                connection.execute(sa.insert(_CHATS).values(platform=platform, chat=chat, **row))
+        Args:
+            platform: where the chat is.
+            chat: its id there.
+            change: told the settings as they are by then, returns what they are to be; may be asked twice.
+        """
 
-        await self._run(save)
+        def save(connection: sa.Connection) -> Chat:
+            here = _key(platform, chat)
+            # Written before it is read: so the row is ours until the end, in both databases.
+            if not connection.execute(sa.update(_CHATS).where(*here).values(chat=chat)).rowcount:
+                connection.execute(sa.insert(_CHATS).values(platform=platform, chat=chat, **_row(Chat())))
+            settings = change(_settings(connection, platform, chat))
+            keep = sa.update(_CHATS).values(_row(settings)) if settings != Chat() else sa.delete(_CHATS)
+            connection.execute(keep.where(*here))
+            return settings
+
+        return await self._run_or_again(save)
+
+    async def forget_chat(self, platform: str, chat: str) -> None:
+        """Erase a chat's settings."""
+        delete = sa.delete(_CHATS).where(*_key(platform, chat))
+        await self._run(lambda connection: connection.execute(delete))
 
     async def opted_out(self, platform: str, person: str) -> bool:
         """Say whether somebody wants none of their photos read but those they send us themselves."""
@@ -202,9 +215,14 @@ class Store:
             await self._run(save)
 
     async def move_chat(self, platform: str, old: str, new: str) -> None:
-        """Take a chat's settings along when the platform gives it another id."""
-        await self.save_chat(platform, new, await self.chat(platform, old))
-        await self.save_chat(platform, old, Chat())
+        """Take a chat's settings along when the platform gives it another id; told of it twice, leave it at that."""
+
+        def move(connection: sa.Connection) -> None:
+            if connection.execute(sa.update(_CHATS).where(*_key(platform, old)).values(chat=old)).rowcount:
+                connection.execute(sa.delete(_CHATS).where(*_key(platform, new)))
+                connection.execute(sa.update(_CHATS).where(*_key(platform, old)).values(chat=new))
+
+        await self._run_or_again(move)
 
     async def forget_workspace(self, platform: str, workspace: str) -> None:
         """Erase the settings of every chat and the wishes of every person named "workspace/..."."""
@@ -234,10 +252,7 @@ class Store:
             if not connection.execute(sa.update(_SLACK_INSTALLATIONS).where(match).values(data=data)).rowcount:
                 connection.execute(sa.insert(_SLACK_INSTALLATIONS).values(workspace=workspace, data=data))
 
-        try:
-            await self._run(save)
-        except sa.exc.IntegrityError:  # another process made the row in between
-            await self._run(save)
+        await self._run_or_again(save)
 
     async def replace_installation(self, workspace: str, old: str, new: str) -> bool:
         """Put new data in place of the old; return False when that is gone, or somebody else's by now."""
@@ -260,10 +275,7 @@ class Store:
             if not connection.execute(plus).rowcount:
                 connection.execute(sa.insert(_FEEDBACK).values(**row, count=1))
 
-        try:
-            await self._run(count)
-        except sa.exc.IntegrityError:  # another process made the row in between
-            await self._run(count)
+        await self._run_or_again(count)
 
     async def feedback(self) -> list[Feedback]:
         """Return all counts."""
@@ -277,6 +289,21 @@ class Store:
                 return work(connection)
 
         return await asyncio.to_thread(run)
+
+    async def _run_or_again(self, work: Callable[[sa.Connection], T]) -> T:
+        try:
+            return await self._run(work)
+        except sa.exc.IntegrityError:  # somebody else made the row in between
+            return await self._run(work)
+
+
+def _settings(connection: sa.Connection, platform: str, chat: str) -> Chat:
+    row = connection.execute(sa.select(_CHATS.c.auto, _CHATS.c.changes).where(*_key(platform, chat))).one_or_none()
+    return Chat(row.auto, json.loads(row.changes)) if row else Chat()
+
+
+def _row(settings: Chat) -> dict[str, Any]:
+    return {"auto": settings.auto, "changes": json.dumps(dict(settings.changes))}
 
 
 def _key(platform: str, chat: str) -> tuple[sa.ColumnElement[bool], ...]:

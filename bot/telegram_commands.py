@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -199,12 +199,13 @@ class Commands:
     async def _auto(self, command: Command, message: Message, language: Phrases) -> str:
         if message.chat.type == ChatType.PRIVATE:
             return language.groups_only
-        chat = await self._store.chat(PLATFORM, str(message.chat_id))
+        here = str(message.chat_id)
         if command.words and (wanted := command.words[0].lower()) in ("on", "off"):
             if not await self._is_admin(message):
                 return language.admins_only
-            chat = replace(chat, auto=wanted == "on")
-            await self._store.save_chat(PLATFORM, str(message.chat_id), chat)
+            chat = await self._store.change_chat(PLATFORM, here, lambda chat: replace(chat, auto=wanted == "on"))
+        else:
+            chat = await self._store.chat(PLATFORM, here)
         return await self._auto_state(chat, message, language)
 
     async def _auto_state(self, chat: Chat, message: Message, language: Phrases) -> str:
@@ -214,27 +215,25 @@ class Commands:
         return "\n\n".join(lines).format(bot=self._bot.username)
 
     async def _map(self, command: Command, message: Message, language: Phrases) -> str:
-        chat = await self._store.chat(PLATFORM, str(message.chat_id))
+        here = str(message.chat_id)
         if not command.words:
-            return answers.map_list(self._emoji_map.changed(chat.changes), language, language.map_usage)
+            changes = (await self._store.chat(PLATFORM, here)).changes
+            return answers.map_list(self._emoji_map.changed(changes), language, language.map_usage)
         if not await self._is_admin(message):
             return language.admins_only
         if command.words[0].lower() == "reset":
-            await self._save_changes(message, chat, {})
+            await self._store.change_chat(PLATFORM, here, lambda chat: replace(chat, changes={}))
             return language.map_reset
-        change = answers.map_change(command.words, chat.changes, self._emoji_map, language)
+        change = answers.map_change(command.words, self._emoji_map, language)
         if problem := change.problem or ("not_an_emoji" if change.emoji.is_custom else ""):
             sentence: str = getattr(language, problem)
             return sentence.format(expressions=", ".join(language.expressions.values()))
-        await self._save_changes(message, chat, change.changes)
+        await self._store.change_chat(PLATFORM, here, lambda chat: replace(chat, changes=change.after(chat.changes)))
         emoji = change.emoji
         lines = [language.map_done.format(expression=language.expressions[change.expression], emoji=emoji.character)]
         if answers.plain(emoji.character) != emoji.telegram:
             lines.append(language.map_reaction.format(reaction=emoji.telegram))
         return " ".join(lines)
-
-    async def _save_changes(self, message: Message, chat: Chat, changes: Mapping[str, str]) -> None:
-        await self._store.save_chat(PLATFORM, str(message.chat_id), replace(chat, changes=changes))
 
     async def _forget(self, _command: Command, message: Message, language: Phrases) -> str:
         here = str(message.chat_id)
@@ -242,7 +241,7 @@ class Commands:
         asker = str(message.from_user.id) if message.from_user and not message.sender_chat else None
         is_admin = await self._is_admin(message)
         if is_admin:
-            await self._store.save_chat(PLATFORM, here, Chat())
+            await self._store.forget_chat(PLATFORM, here)
         await self._jobs.forget(lambda sender, chat: sender == asker or (is_admin and chat == here), PLATFORM)
         if message.chat.type == ChatType.PRIVATE:
             return language.forgot_private

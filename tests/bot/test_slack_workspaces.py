@@ -377,7 +377,7 @@ async def test_forgetting_a_workspace_s_chats_forgets_no_others(start: StartProc
     store = (await start()).store
     chats = [("slack", "T1/C1"), ("slack", "T1/C2"), ("slack", "T12/C1"), ("telegram", "T1/C1"), ("slack", "T1")]
     for platform, chat in chats:
-        await store.save_chat(platform, chat, Chat(auto=True))
+        await store.change_chat(platform, chat, lambda _: Chat(auto=True))
     await store.forget_workspace("slack", "T1")
     left = [(platform, chat) for platform, chat in chats if (await store.chat(platform, chat)).auto]
     assert left == chats[2:]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ async def test_a_chat_without_settings_has_the_defaults(engine: sa.Engine) -> No
 
 
 async def test_settings_stay_and_belong_to_their_chat(engine: sa.Engine) -> None:
-    await Store(engine).save_chat("telegram", "1", Chat(auto=True, changes={"happy": "🎉"}))
-    await Store(engine).save_chat("telegram", "1", Chat(auto=False, changes={"happy": "🎉", "sad": "😿"}))
+    await Store(engine).change_chat("telegram", "1", lambda _: Chat(auto=True, changes={"happy": "🎉"}))
+    await Store(engine).change_chat("telegram", "1", lambda _: Chat(auto=False, changes={"happy": "🎉", "sad": "😿"}))
     assert await Store(engine).chat("telegram", "1") == Chat(auto=False, changes={"happy": "🎉", "sad": "😿"})
     assert await Store(engine).chat("telegram", "2") == Chat()
     assert await Store(engine).chat("slack", "1") == Chat()
@@ -39,24 +40,49 @@ async def test_settings_stay_and_belong_to_their_chat(engine: sa.Engine) -> None
 
 async def test_a_postgresql_without_an_encoding_will_do(postgresql: str) -> None:
     engine = open_database(create_database(postgresql, "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"))
-    await Store(engine).save_chat("telegram", "1", Chat(auto=True, changes={"happy": "🎉"}))
+    await Store(engine).change_chat("telegram", "1", lambda _: Chat(auto=True, changes={"happy": "🎉"}))
     assert await Store(engine).chat("telegram", "1") == Chat(auto=True, changes={"happy": "🎉"})
     engine.dispose()
 
 
 async def test_defaults_leave_no_trace(engine: sa.Engine) -> None:
     store = Store(engine)
-    await store.save_chat("telegram", "1", Chat(auto=True))
-    await store.save_chat("telegram", "1", Chat())
+    await store.change_chat("telegram", "1", lambda _: Chat(auto=True))
+    await store.change_chat("telegram", "1", lambda _: Chat())
     with engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM face2emoji_chats")).scalar() == 0
 
 
 async def test_settings_move_with_the_chat(engine: sa.Engine) -> None:
     store = Store(engine)
-    await store.save_chat("telegram", "-1", Chat(auto=True))
+    await store.change_chat("telegram", "-1", lambda _: Chat(auto=True))
     await store.move_chat("telegram", "-1", "-1001")
     assert (await store.chat("telegram", "-1"), await store.chat("telegram", "-1001")) == (Chat(), Chat(auto=True))
+
+
+async def test_a_move_that_is_told_twice_loses_nothing(engine: sa.Engine) -> None:
+    store = Store(engine)
+    await store.change_chat("telegram", "-1", lambda _: Chat(auto=True))
+    await store.move_chat("telegram", "-1", "-1001")
+    await store.change_chat("telegram", "-1001", lambda chat: replace(chat, changes={"happy": "🎉"}))
+    await store.move_chat("telegram", "-1", "-1001")
+    assert await store.chat("telegram", "-1001") == Chat(auto=True, changes={"happy": "🎉"})
+
+
+async def test_who_changes_settings_at_once_undoes_nobody_elses_change(engine: sa.Engine) -> None:
+    store = Store(engine)
+
+    def wish(number: int) -> Callable[[Chat], Chat]:
+        return lambda chat: replace(chat, changes={**chat.changes, str(number): "🎉"})
+
+    for _ in range(5):
+        await asyncio.gather(
+            *(store.change_chat("slack", "T1/C1", wish(number)) for number in range(8)),
+            store.change_chat("slack", "T1/C1", lambda chat: replace(chat, auto=True)),
+        )
+        chat = await store.chat("slack", "T1/C1")
+        assert (chat.auto, len(chat.changes)) == (True, 8)
+        await store.forget_chat("slack", "T1/C1")
 
 
 async def test_who_opted_out_is_remembered_until_they_change_their_mind(engine: sa.Engine) -> None:
@@ -72,9 +98,9 @@ async def test_who_opted_out_is_remembered_until_they_change_their_mind(engine: 
 async def test_a_workspace_is_forgotten_and_no_other_one(engine: sa.Engine) -> None:
     store = Store(engine)
     for place in ("T1/C1", "T1/C2", "T12/C1", "T_/C1"):
-        await store.save_chat("slack", place, Chat(auto=True))
+        await store.change_chat("slack", place, lambda _: Chat(auto=True))
         await store.opt_out("slack", place, out=True)
-    await store.save_chat("telegram", "T1/C1", Chat(auto=True))
+    await store.change_chat("telegram", "T1/C1", lambda _: Chat(auto=True))
     await store.forget_workspace("slack", "T1")
     await store.forget_workspace("slack", "T_")
     kept = [place for place in ("T1/C1", "T1/C2", "T12/C1", "T_/C1") if (await store.chat("slack", place)).auto]
