@@ -288,13 +288,13 @@ class TelegramChannel:
             await self._store.move_chat(PLATFORM, str(message.chat_id), str(message.migrate_to_chat_id))
         elif command := self._commands.parse(message):
             if command.name in ("emoji", "mask"):
-                await self._asked(update, message, message.reply_to_message or message, command)
+                await self._asked(update, message, command)
             else:
                 await self._soon(message.chat_id, self._commands.run(command, message))
         elif message.chat.type == ChatType.PRIVATE:
             await self._private(update, message)
         elif self._is_mentioned(message):
-            await self._asked(update, message, message if photo_of(message) else message.reply_to_message)
+            await self._asked(update, message)
         else:
             await self._overheard(update, message)
 
@@ -304,11 +304,11 @@ class TelegramChannel:
         elif message.effective_attachment or message.text:  # and not "pinned a message" or the like
             await self._soon(message.chat_id, self._commands.explain(message))
 
-    async def _asked(
-        self, update: Update, asking: Message, target: Message | None, command: Command | None = None
-    ) -> None:
+    async def _asked(self, update: Update, asking: Message, command: Command | None = None) -> None:
         """Somebody wants to know about this very photo, or wants its faces covered."""
         masks = command is not None and command.name == "mask"
+        # In a topic every message that answers nothing answers the topic's first one, so Telegram says.
+        target = asking if photo_of(asking) else asking.reply_to_message
         if target and (photo := photo_of(target)):
             job = self._job(update, asking, target, photo)
             if masks and command:

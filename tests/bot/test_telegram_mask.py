@@ -67,7 +67,7 @@ def test_a_topic_keeps_its_answers(telegram: TelegramBot) -> None:
     group = telegram.group()
     topic = telegram.server.topic(group)
     (answer,) = telegram.ask(telegram.server.photo(HAPPY, group, caption="/mask", thread=topic))
-    assert answer.message_thread_id == topic
+    assert (picture(telegram, answer), answer.message_thread_id) == (b"masked:" + HAPPY, topic)
 
 
 def test_each_photo_of_an_album_is_answered_in_its_order(telegram: TelegramBot) -> None:
