@@ -408,15 +408,20 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
     if settings.database_url.get_secret_value().startswith("sqlite"):
         raise WorkerMisplaced(WorkerMisplaced.not_shared)
     chats = Chats(settings, service, metrics)
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    try:
+
+    async def until_stopped() -> None:
         await chats.connect()
         await service.load()
         await chats.work()
         announce("Face2Emoji's worker is ready (Ctrl+C stops it).")
-        await ended.wait()
+        await asyncio.Event().wait()
+
+    working = asyncio.ensure_future(until_stopped())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
     finally:
         await chats.close()
         await close_readers(service)

@@ -51,10 +51,19 @@ def _device(name: str) -> str:
 
 def _database(url: SecretStr) -> SecretStr:
     """Name the driver, as SQLAlchemy wants it."""
+    from sqlalchemy import exc, make_url  # late: a bot without chats does without it
+
     scheme, separator, rest = url.get_secret_value().partition("://")
-    if not separator or scheme not in _DRIVERS or not rest.strip("/"):
-        raise ValueError("it looks like sqlite:///file.db or postgresql://user:password@host/database")
-    return SecretStr(f"{_DRIVERS[scheme]}://{rest}")
+    try:
+        if not separator or scheme not in _DRIVERS or not rest.strip("/"):
+            raise ValueError
+        named = f"{_DRIVERS[scheme]}://{rest}"
+        place = make_url(named)
+    except (ValueError, exc.ArgumentError):  # whose text may hold the password
+        raise ValueError("it looks like sqlite:///file.db or postgresql://user:password@host/database") from None
+    if scheme == "sqlite" and (place.database or "").startswith((":memory:", "file:")):
+        raise ValueError("jobs have to outlive the bot: name a file, such as sqlite:///file.db")
+    return SecretStr(named)
 
 
 def address(url: str) -> str:

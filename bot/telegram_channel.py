@@ -209,6 +209,8 @@ class TelegramChannel:
             return PlainTextResponse("not yet", 503)
         try:
             await self.receive(json.loads(await request.body()))
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to see it but the metrics
         except (ValueError, RecursionError):
             return PlainTextResponse("This is no update.")  # with 200: the same again would not help
         except DATABASE_TROUBLE as error:

@@ -216,7 +216,10 @@ class WebChannel:
         Hosts are compared without the scheme: a proxy may have taken TLS off.
         """
         origin = socket.headers.get("origin")
-        return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
+        try:
+            return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
+        except ValueError:  # no browser's
+            return False
 
     async def _answer(
         self, request: Request, switch: str, answer: Callable[[bytes, bool], Coroutine[Any, Any, Response]]
