@@ -22,7 +22,7 @@ from typing import Any
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from telegram import (

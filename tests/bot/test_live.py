@@ -150,7 +150,7 @@ def test_faces_are_followed_until_it_is_time_to_look_around(
     assert places == [[], *[[smiling.faces[0].box] if followed else []] * 2]
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1", "http://[x"])
 def test_pages_of_other_sites_are_refused(serve: Serve, origin: str) -> None:
     served = serve(public_url="https://bot.example.org")
     with pytest.raises(InvalidStatus) as refused, live(served, origin=origin):

@@ -106,11 +106,16 @@ def test_proxies_and_hosts_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words(settings.allowed_hosts) == ("bot.example.org", "bot")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db", "postgresql://me:hush@example.org:54x2/bot"]
+)
 def test_an_address_without_a_database_is_wrong(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("FACE2EMOJI_DATABASE_URL", url)
-    with pytest.raises(SettingsError):
-        load_settings()
+    assert "it looks like sqlite:///file.db" in problem(monkeypatch, {"FACE2EMOJI_DATABASE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///file:bot?mode=memory&uri=true"])
+def test_a_database_in_memory_would_lose_jobs(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "jobs have to outlive the bot: name a file" in problem(monkeypatch, {"FACE2EMOJI_DATABASE_URL": url})
 
 
 def test_a_misspelt_token_does_not_pass_in_silence() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -95,6 +96,14 @@ def test_only_posts_are_taken(telegram: TelegramBot) -> None:
 )
 def test_junk_that_knows_the_secret_is_taken_and_dropped(telegram: TelegramBot, junk: bytes) -> None:
     assert post(telegram, junk, secret(telegram)).status_code == 200
+
+
+def test_who_hangs_up_amid_an_update_is_no_error(telegram: TelegramBot) -> None:
+    with socket.create_connection(("127.0.0.1", telegram.http.base_url.port)) as connection:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-Telegram-Bot-Api-Secret-Token: {secret(telegram)}\r\n"
+        connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
+    counted = f'face2emoji_http_requests_total{{path="{PATH}",status="499"}} 1.0'
+    wait_until(lambda: counted in telegram.http.get("/metrics").text)
 
 
 @contextmanager

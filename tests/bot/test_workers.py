@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +20,7 @@ from bot.jobs import BEAT_SECONDS, LEASE_SECONDS
 from bot.store import open_database
 from tests.bot.databases import NewDatabase
 from tests.bot.worker_process import Release, Said, WorkerProcess
+from tests.e2e.served import NO_DOT_ENV, bot_environment
 
 pytestmark = pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
 
@@ -191,6 +194,25 @@ def test_a_dead_worker_s_jobs_go_to_those_who_serve_their_platform(database: str
     assert not rare <= workers.events("answers").keys()
     workers.start("new", database, "rare")
     workers.wait(lambda: rare <= workers.events("answers").keys())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_can_be_stopped_while_nobody_can_be_reached(database: str, number: signal.Signals) -> None:
+    environment = bot_environment(
+        TELEGRAM_BOT_TOKEN="123456789:AAF",
+        TELEGRAM_BASE_URL="http://127.0.0.1:1",
+        FACE2EMOJI_DATABASE_URL=database.replace("+psycopg", ""),
+        FACE2EMOJI_LOG_FORMAT="json",
+    )
+    command = [sys.executable, "-m", "bot", "worker"]
+    with subprocess.Popen(command, cwd=NO_DOT_ENV, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        assert worker.stderr
+        try:
+            assert any("telegram_unreachable" in line for line in worker.stderr)
+            worker.send_signal(number)
+            assert worker.wait(PATIENCE) == 0
+        finally:
+            worker.kill()
 
 
 @pytest.mark.parametrize("release", ["older", "newer"])
