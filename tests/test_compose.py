@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bot.__main__ import COMMANDS
-from bot.settings import variables
+from bot.settings import Settings, load_settings, variables
 
 ROOT = Path(__file__).parent.parent
 OURS = ("bot", "worker")
@@ -30,9 +30,22 @@ def test_commands_exist(compose: dict[str, Any]) -> None:
     assert {command[3] for command in commands} <= COMMANDS.keys()
 
 
-def test_settings_exist(compose: dict[str, Any]) -> None:
+def test_every_setting_reaches_the_containers_but_where_to_listen(compose: dict[str, Any]) -> None:
+    of_the_image = {"FACE2EMOJI_HOST", "FACE2EMOJI_PORT"}
     for name in OURS:
-        assert set(compose["services"][name]["environment"]) <= set(variables().values())
+        environment = compose["services"][name]["environment"]
+        assert set(environment) == set(variables().values()) - of_the_image
+        handed_on = {setting: value for setting, value in environment.items() if setting != "FACE2EMOJI_DATABASE_URL"}
+        assert handed_on == {setting: f"${{{setting}:-}}" for setting in handed_on}
+
+
+def test_what_is_not_set_has_its_default(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no .env is
+    for setting, value in compose["services"]["bot"]["environment"].items():
+        monkeypatch.setenv(setting, "" if value == f"${{{setting}:-}}" else "sqlite:///face2emoji.db")
+    assert load_settings() == Settings.model_construct()
 
 
 def test_secrets_come_from_the_environment(compose: dict[str, Any]) -> None:
