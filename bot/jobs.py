@@ -28,7 +28,8 @@ import sqlalchemy as sa
 import structlog
 from dbos import DBOS, Serializer, SetWorkflowID
 from dbos import error as dbos_error
-from dbos._datasource import _still_owns  # it has no public name yet
+from dbos._context import assert_current_dbos_context  # these two have no public name yet
+from dbos._datasource import _still_owns
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -571,10 +572,13 @@ class Jobs:
     async def _record(self, work: _Work, part: int) -> str:
         """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
         wait = FIRST_WAIT
+        context = assert_current_dbos_context()
+        steps = context.function_id
         while True:
             try:
                 return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
             except SQLAlchemyError as error:
+                context.function_id = steps  # the same step once more: who takes the job over finds records by number
                 log.warning("database_trouble", kind=type(error).__name__)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)

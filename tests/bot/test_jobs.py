@@ -485,25 +485,46 @@ async def test_an_event_that_comes_again_after_a_crash_does_not_pass_for_new(beg
     assert back.tries == [True]
 
 
+def fail_to_record(world: World, times: int) -> Callable[[], int]:
+    """Let the database refuse the record of so many answers; return how many of those refusals are left."""
+
+    @sa.event.listens_for(world.engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        nonlocal times
+        if times and statement.startswith("INSERT") and "operation_outputs" in statement:
+            times -= 1
+            raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
+
+    return lambda: times
+
+
 async def test_an_answer_that_could_not_be_recorded_is_recorded_later_and_not_given_again(
     begin: Begin, platform: Platform
 ) -> None:
     world = await begin()
     platform.parts = 2
-    failures = 2
-
-    @sa.event.listens_for(world.engine, "before_cursor_execute")
-    def fail(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        nonlocal failures
-        if failures and statement.startswith("INSERT") and "operation_outputs" in statement:
-            failures -= 1
-            raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
-
+    left = fail_to_record(world, 2)
     one = job()
     await world.jobs.submit(one)
     await wait_for(lambda: world.ended("answered") == 1)
-    assert failures == 0
+    assert left() == 0
     assert platform.sent == [(one.event, 0), (one.event, 1)]
+
+
+async def test_what_was_recorded_late_is_known_after_a_crash(begin: Begin, platform: Platform) -> None:
+    world = await begin()
+    platform.parts, platform.holding_part = 3, 1
+    platform.hold.clear()
+    left = fail_to_record(world, 2)
+    one = job()
+    await world.jobs.submit(one)
+    await wait_for(lambda: len(platform.calls) == 2)
+    assert left() == 0
+    platform.hold = asyncio.Event()  # the first process never gets further
+    platform.hold.set()
+    await begin()
+    await platform.until(3)
+    assert platform.sent == [(one.event, 0), (one.event, 1), (one.event, 2)]
 
 
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
