@@ -130,7 +130,7 @@ class SlackAnswers:
         if photo is None:
             raise FileUnavailable
         try:
-            return await self._downloads.fetch(photo.urls.get(rendition) or photo.urls["original"], _token(workspace))
+            return await self._downloads.fetch(photo.address(rendition), _token(workspace))
         except ScopeMissing as error:
             if error.scope in (await self._workspaces.refresh(workspace.team)).scopes:
                 raise FileUnavailable from error  # of a channel that we are no member of

@@ -556,6 +556,8 @@ class SlackChannel:
         else:
             return
         await self._workspaces.forget(team)
+        self._people.forget(team)
+        self._posted.forget(team)
         await self._store.forget_workspace(PLATFORM, team)
         self._spawn(self._jobs.forget(lambda _sender, chat: chat.startswith(f"{team}/"), PLATFORM))
 

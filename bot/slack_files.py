@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -14,10 +13,10 @@ from yarl import URL
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
 from bot.jobs import PICTURE_NAMES, PhotoRef, TryAgain
+from bot.recent import Recent
 from bot.slack_workspaces import Workspace
 from inference import ImageTooLarge, size_in_words
 
-T = TypeVar("T")
 File = Mapping[str, Any]
 """A file object of the Web API."""
 
@@ -29,6 +28,7 @@ HOSTS = (".slack.com", ".slack-edge.com", ".slack-files.com")
 # Slack's words for a file that is not there (any more).
 GONE = ("file_not_found", "file_deleted")
 REMEMBERED = 2000
+KEPT = 4 * 3600.0
 MOST_NAME = 255
 SECONDS = 30
 
@@ -51,6 +51,10 @@ class Photo:
     def reference(self) -> PhotoRef:
         """What a job stores of it: ids, no address."""
         return PhotoRef(self.kind, tuple(f"{self.id}/{rendition}" for rendition in self.urls))
+
+    def address(self, rendition: str) -> str:
+        """Return where a rendition is; the largest one where Slack has not, or we do not want, that one."""
+        return self.urls.get(rendition) or [*self.urls.values()][-1]
 
 
 def photo_of(file: File, max_bytes: int) -> Photo | None:
@@ -114,8 +118,8 @@ class PostedPhotos:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._photos: OrderedDict[tuple[str, str], Photo] = OrderedDict()
-        self._last: OrderedDict[tuple[str, str], LastPhotos] = OrderedDict()
+        self._photos = Recent[tuple[str, str], Photo](REMEMBERED, KEPT)
+        self._last = Recent[tuple[str, str], LastPhotos](REMEMBERED, KEPT)
 
     def of_post(self, team: str, post: Mapping[str, Any]) -> tuple[PhotoRef, ...]:
         """Return the references to a post's photos; a file that is only named counts until Slack has been asked.
@@ -132,7 +136,7 @@ class PostedPhotos:
             if is_stub(file):
                 references.append(PhotoRef("photo", (f"{file['id']}/original",)))
             elif photo := photo_of(file, self._max_bytes):
-                self._remember(self._photos, (team, photo.id), photo)
+                self._photos.keep((team, photo.id), photo)
                 references.append(photo.reference)
         return tuple(references)
 
@@ -151,12 +155,12 @@ class PostedPhotos:
                     return None
                 raise
             if photo := photo_of(answer["file"], self._max_bytes):
-                self._remember(self._photos, (workspace.team, file_id), photo)
+                self._photos.keep((workspace.team, file_id), photo)
         return photo
 
     def is_last(self, team: str, channel: str, photos: LastPhotos) -> None:
         """Remember a channel's last photos, because Slack limits how often apps may look through a channel."""
-        self._remember(self._last, (team, channel), photos)
+        self._last.keep((team, channel), photos)
 
     def is_gone(self, team: str, channel: str, ts: str | None = None) -> None:
         """Remember them no more: their post was deleted or edited; without `ts` whatever it is."""
@@ -168,11 +172,10 @@ class PostedPhotos:
         """Return a channel's last photos, if they are remembered."""
         return self._last.get((team, channel))
 
-    def _remember(self, memory: OrderedDict[tuple[str, str], T], key: tuple[str, str], thing: T) -> None:
-        memory[key] = thing
-        memory.move_to_end(key)
-        while len(memory) > REMEMBERED:
-            memory.popitem(last=False)
+    def forget(self, team: str) -> None:
+        """Forget all photos of a workspace."""
+        self._photos.forget(lambda key: key[0] == team)
+        self._last.forget(lambda key: key[0] == team)
 
 
 class Downloads:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
+from bot.recent import Recent
 from bot.slack_workspaces import Workspace
 
 KEPT = 600.0
@@ -37,7 +36,7 @@ class People:
     """Asks Slack, and remembers the answer for a while."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], tuple[float, Person]] = OrderedDict()
+        self._known = Recent[tuple[str, str], Person](REMEMBERED, KEPT)
 
     async def find(self, workspace: Workspace, user: str) -> Person:
         """Return who a user is.
@@ -46,13 +45,11 @@ class People:
             SlackApiError, aiohttp.ClientError, TimeoutError: Slack does not tell.
         """
         key = workspace.team, user
-        until, person = self._known.get(key, (0.0, Person()))
-        if until < time.monotonic():
+        person = self._known.get(key)
+        if person is None:
             response = await workspace.client.users_info(user=user, include_locale=True)
             person = _person(response["user"], workspace.team)
-            self._known[key] = (time.monotonic() + KEPT, person)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._known.keep(key, person)
         return person
 
     async def find_or_none(self, workspace: Workspace, user: str) -> Person:
@@ -61,6 +58,10 @@ class People:
             return await self.find(workspace, user)
         except (SlackApiError, aiohttp.ClientError, TimeoutError):
             return Person(is_member=False)
+
+    def forget(self, team: str) -> None:
+        """Forget the people of a workspace."""
+        self._known.forget(lambda key: key[0] == team)
 
 
 def _person(user: dict[str, Any], team: str) -> Person:

@@ -5,7 +5,6 @@ In memory only: whoever has one may post there. After a crash an answer goes the
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +12,12 @@ import aiohttp
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.jobs import SelfieJob, TryAgain
+from bot.recent import Recent
 from bot.slack_errors import SDK_LOG
 from bot.slack_files import seconds_asked
 
 REMEMBERED = 2000
+KEPT = 1800.0  # as long as Slack takes answers there
 
 
 async def respond(url: str, body: Mapping[str, Any]) -> bool:
@@ -42,14 +43,12 @@ class Responses:
     """Those of the jobs that people asked for."""
 
     def __init__(self) -> None:
-        self._urls: OrderedDict[str, str] = OrderedDict()
+        self._urls = Recent[str, str](REMEMBERED, KEPT)
 
     def remember(self, job: SelfieJob, url: str) -> None:
         """Remember where a job's answer may go."""
         if url:
-            self._urls[job.id] = url
-            if len(self._urls) > REMEMBERED:
-                self._urls.popitem(last=False)
+            self._urls.keep(job.id, url)
 
     async def give(self, job: SelfieJob, content: Mapping[str, Any]) -> bool:
         """Give a job's answer to who asked, and nobody else; return whether that was possible.

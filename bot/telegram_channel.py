@@ -55,6 +55,7 @@ from bot.errors import TOO_MANY_BYTES, FileUnavailable, PlatformRefused
 from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
+from bot.recent import Recent
 from bot.store import Store
 from bot.telegram_commands import PLATFORM, Command, Commands, language_of
 from inference import EmojiMap, ImageTooLarge, size_in_words
@@ -78,6 +79,7 @@ COMMAND_SECONDS = 1.0
 # So long the last commands may take when the bot stops.
 CLOSING_SECONDS = 2.0
 REACTIONS_KEPT = 600.0
+REACTIONS_REMEMBERED = 10_000
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
@@ -137,7 +139,7 @@ class TelegramChannel:
         self._limit = size_in_words(self._max_bytes)
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
-        self._reactions: dict[str, tuple[float, frozenset[str] | None]] = {}
+        self._reactions = Recent[str, frozenset[str] | None](REACTIONS_REMEMBERED, REACTIONS_KEPT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_chats: set[int] = set()
         self._public_url = public_url
@@ -476,8 +478,8 @@ class TelegramChannel:
             except BadRequest as error:
                 if "REACTION" not in error.message.upper():
                     raise
-                if self._reactions.pop(job.chat, (0.0, None))[1] is None:  # so much for "all"
-                    self._reactions[job.chat] = (time.monotonic() + REACTIONS_KEPT, frozenset())
+                if self._reactions.pop(job.chat, None) is None:  # so much for "all"
+                    self._reactions.keep(job.chat, frozenset())
         await self.bot.send_message(
             job.chat,
             emoji.character,
@@ -488,12 +490,12 @@ class TelegramChannel:
 
     async def _allowed(self, chat: str) -> frozenset[str] | None:
         """Return the reactions a chat allows, None for all."""
-        until, allowed = self._reactions.get(chat, (0.0, None))
-        if until < time.monotonic():
-            available = (await self.bot.get_chat(chat)).available_reactions
-            # The library shows "all" and "none" alike, as an empty list; trying tells them apart.
-            allowed = frozenset(r.emoji for r in available if isinstance(r, ReactionTypeEmoji)) if available else None
-            self._reactions[chat] = (time.monotonic() + REACTIONS_KEPT, allowed)
+        with suppress(KeyError):
+            return self._reactions[chat]
+        available = (await self.bot.get_chat(chat)).available_reactions
+        # The library shows "all" and "none" alike, as an empty list; trying tells them apart.
+        allowed = frozenset(r.emoji for r in available if isinstance(r, ReactionTypeEmoji)) if available else None
+        self._reactions.keep(chat, allowed)
         return allowed
 
 

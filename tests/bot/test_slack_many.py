@@ -335,10 +335,16 @@ def test_nothing_is_left_of_a_workspace_that_goes_and_all_of_the_others(slack: S
 def test_a_workspace_that_comes_back_begins_anew(slack: SlackBot) -> None:
     here = place(slack)
     here.switch_on()
+
+    def asked() -> int:
+        return sum(call.args.get("user") == here.user for call in slack.server.calls_of("users.info"))
+
+    assert asked() == 1
     slack.settle(*slack.server.uninstall(here.team))
     old = here.channel
     here.install()
     assert here.ask() == ["😄"]
+    assert asked() == 2  # who they are was forgotten, too
     slack.server.channels[old].members.add(here.held.bot_user)
     assert slack.reacted(slack.post(HAPPY, old, here.user)) == []
     here.switch_on(old)

@@ -1,0 +1,57 @@
+"""What is remembered is forgotten in time, also where nobody asks for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+
+from bot.recent import Recent
+from bot.slack_files import photo_of
+
+
+class Thing:
+    """Something whose end can be seen."""
+
+
+async def test_what_is_old_is_forgotten_though_nobody_asks() -> None:
+    recent = Recent[str, Thing](10, 0.05)
+    recent.keep("a", Thing())
+    kept = weakref.ref(recent["a"])
+    await asyncio.sleep(0.1)
+    assert recent.get("a") is None
+    await asyncio.sleep(1.2)
+    assert kept() is None
+
+
+async def test_the_newest_are_kept() -> None:
+    recent = Recent[int, int](2, 60)
+    for number in range(5):
+        recent.keep(number, number)
+    assert sorted(recent) == [3, 4]
+
+
+async def test_of_whom_it_is_is_told_by_the_name() -> None:
+    recent = Recent[tuple[str, str], int](10, 60)
+    for name in (("T1", "a"), ("T1", "b"), ("T2", "a")):
+        recent.keep(name, 1)
+    recent.forget(lambda name: name[0] == "T1")
+    assert list(recent) == [("T2", "a")]
+
+
+def test_a_rendition_that_is_not_wanted_is_read_in_another() -> None:
+    file = {
+        "id": "F1",
+        "mimetype": "image/jpeg",
+        "url_private": "https://files.slack.com/whole",
+        "thumb_720": "https://files.slack.com/720",
+        "thumb_720_w": 720,
+        "size": 100,
+    }
+    whole, large = photo_of(file, 1000), photo_of(file, 10)
+    assert whole
+    assert large
+    assert [whole.address(name) for name in ("thumb_720", "original")] == [
+        "https://files.slack.com/720",
+        "https://files.slack.com/whole",
+    ]
+    assert large.address("original") == "https://files.slack.com/720"
