@@ -46,7 +46,8 @@ log = structlog.get_logger(__name__)
 # One version for all releases: DBOS lets a process take up the jobs of its own version only, and ours must not wait for
 # a program that is gone. In return a job's fields and steps may only grow in ways that jobs already stored survive.
 JOB_VERSION = "1"
-# Jobs at work in one process; most of that time is spent waiting for the platform.
+# So many at work keep a process from beginning further ones that it takes in; from each platform's queue it takes up as
+# many. Most of their time is spent waiting for the platform.
 AT_ONCE = 32
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over: at the next
 # beat and poll, so within the 20 seconds that docs/scaling.md promises.
@@ -475,6 +476,8 @@ class Jobs:
 
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
+        if job.album and await self.join(job):
+            return
         workflow = self._workflows[job.platform]
         job = replace(job, trace=secrets.token_hex(6))
         data = {**job.to_json(), TAKEN_IN_BY: self._process}
@@ -487,10 +490,12 @@ class Jobs:
         if job.album:
             await self._add_photo(job)
 
-    async def join(self, job: SelfieJob) -> None:
-        """Add the photo of one more event to an album's job, if there is one."""
-        if await DBOS.get_workflow_status_async(job.id):
-            await self._add_photo(job)
+    async def join(self, job: SelfieJob) -> bool:
+        """Add the photo of one more event to an album's job, if there is one; return whether there is."""
+        if not await DBOS.get_workflow_status_async(job.id):
+            return False
+        await self._add_photo(job)
+        return True
 
     async def _add_photo(self, job: SelfieJob) -> None:
         [photo] = job.photos
