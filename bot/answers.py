@@ -6,6 +6,7 @@ somebody presses one, they survive a restart, and they carry nothing about the p
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,6 +285,11 @@ def map_change(words: Sequence[str], emoji_map: EmojiMap, phrases: Phrases) -> M
         return MapChange("", expression, wish, emoji_map.changed({expression: wish}).everyday(expression)[0])
     except EmojiMapError:
         return MapChange("not_an_emoji")
+
+
+def hours(seconds: float) -> str:
+    """Return a time in hours, for a sentence that promises at most so much."""
+    return f"{math.ceil(seconds / 36) / 100:g}"
 
 
 def map_state(changes: Mapping[str, str], phrases: Phrases) -> str:

@@ -176,7 +176,7 @@ class Chats:
     def troubles(self) -> list[str]:
         """Say which platforms cannot reach us, and why; and whether their jobs can be stored."""
         troubles = [*(platform.trouble for platform in self._platforms), self._jobs.trouble]
-        return [trouble for trouble in troubles if trouble]
+        return list(dict.fromkeys(trouble for trouble in troubles if trouble))
 
     async def connect(self) -> None:
         """Get ready to call the platforms, for as long as it takes to reach them.

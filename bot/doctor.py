@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import json
 import re
 import shutil
 import socket
@@ -16,6 +17,7 @@ import sqlite3
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +37,7 @@ from telegram.error import InvalidToken as TelegramTokenInvalid
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
-from bot.errors import AddressUnavailable, DatabaseUnavailable, PlatformRefused
+from bot.errors import AddressUnavailable, DatabaseUnavailable, NotReady, PlatformRefused
 from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
 from bot.settings import Settings, variable_of
@@ -43,7 +45,7 @@ from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
 from bot.slack_oauth import keys_for
 from bot.slack_workspaces import OneWorkspace
-from bot.store import POSTGRESQL, unavailable
+from bot.store import POSTGRESQL, make_schema, unavailable
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError, Face2EmojiError, load_emoji_map
 
@@ -56,6 +58,7 @@ CALL_SECONDS = 4
 MODEL = "model"
 RECENT = timedelta(hours=1)
 LITTLE_SPACE = 100_000_000
+NO_SPACE = 5_000_000
 SLACK_APPS = "of your app at https://api.slack.com/apps"
 COPY_CREDENTIALS = f"Copy what stands under Basic Information, App Credentials, {SLACK_APPS}."
 HEX_32 = re.compile("[0-9a-f]{32}")
@@ -207,7 +210,7 @@ def _sqlite(url: str) -> Findings:
         found.append(Finding("warning", "database", text))
     if free < LITTLE_SPACE:
         text = f"only {free // 1_000_000} MB are left on its disk. Make room, or set FACE2EMOJI_DATABASE_URL elsewhere."
-        found.append(Finding("warning", "database", text))
+        found.append(Finding("WRONG" if free < NO_SPACE else "warning", "database", text))
     return found
 
 
@@ -231,6 +234,8 @@ def _try_writing(url: str) -> None:
     with _engine(url).connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # or its driver would commit at once
+        else:
+            make_schema(connection)
         connection.exec_driver_sql("CREATE TABLE face2emoji_doctor (tried int)")
         connection.rollback()
 
@@ -261,9 +266,9 @@ async def _web(settings: Settings) -> Findings:
         here = Finding("ok", about, f"port {port} on {host} is free")
     except OSError as error:
         is_taken = error.errno == errno.EADDRINUSE
-        running = is_taken and await _is_bot(home)
+        running = is_taken and await _answer(f"{home}/healthz") == "ok"
         if running:
-            here = Finding("ok", about, f"the bot runs, at {home}")
+            here = await _running(home)
         else:
             text = AddressUnavailable.port_taken if is_taken else AddressUnavailable.refused
             here = Finding("WRONG", about, text.format(host=host, port=port, reason=error.strerror))
@@ -277,13 +282,26 @@ def _try_port(host: str, port: int) -> None:
         sock.bind(address)
 
 
-async def _is_bot(home: str) -> bool:
+async def _running(home: str) -> Finding:
+    """Ask a running bot whether all is well: what it sees cannot always be seen from outside."""
+    answer = await _answer(f"{home}/readyz")
+    if answer == "ready":
+        return Finding("ok", "web server", f"the bot runs, at {home}, and is ready")
+    with suppress(ValueError, TypeError, KeyError):
+        message = str(json.loads(answer)["error"]["message"])
+        if message != NotReady.sentence:
+            return Finding("WRONG", "running bot", message)
+    return Finding("warning", "web server", f"the bot runs, at {home}, and is not ready. Ask again in a minute.")
+
+
+async def _answer(url: str) -> str:
+    """Return what is answered at an address of ours; nothing where nobody answers."""
     timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as web, web.get(f"{home}/healthz") as answer:
-            return await answer.text(errors="replace") == "ok"
+        async with aiohttp.ClientSession(timeout=timeout) as web, web.get(url) as answer:
+            return await answer.text(errors="replace")
     except (aiohttp.ClientError, TimeoutError):
-        return False
+        return ""
 
 
 async def _public_address(settings: Settings, running: bool) -> Findings:
@@ -292,7 +310,10 @@ async def _public_address(settings: Settings, running: bool) -> Findings:
     is_called = settings.slack is not None and settings.slack_app_token is None
     url = settings.public_url
     if url is None:
-        text = f"FACE2EMOJI_PUBLIC_URL is not set, so nobody knows whether Slack reaches the bot's {EVENTS_PATH}."
+        text = (
+            f"FACE2EMOJI_PUBLIC_URL is not set, so nobody knows whether Slack reaches the bot's {EVENTS_PATH}. Unless "
+            "the proxy calls the bot by another name, what comes by its public one is refused (421)."
+        )
         return [Finding("warning", about, text)] if is_called else []
     if not url.startswith("https://"):
         text = f"{url} has no https, and Telegram and Slack call no other addresses. Put a proxy with a certificate "

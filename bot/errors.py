@@ -155,6 +155,7 @@ class DatabaseUnavailable(BotError):
 
     code = "database_unavailable"
     unreachable = "The database {place} cannot be opened: {reason}. Check FACE2EMOJI_DATABASE_URL."
+    away = "The database cannot be reached; it is tried again."
     taken = (
         "Another Face2Emoji already works on {place}. Stop it, or give each its own FACE2EMOJI_DATABASE_URL; "
         "several processes can share a PostgreSQL."

@@ -481,11 +481,15 @@ class Jobs:
         workflow = self._workflows[job.platform]
         job = replace(job, trace=secrets.token_hex(6))
         data = {**job.to_json(), TAKEN_IN_BY: self._process}
-        with SetWorkflowID(job.id):
-            if len(self._at_work) < AT_ONCE:
-                await DBOS.start_workflow_async(workflow, data)  # here and now
-            else:
-                await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
+        try:
+            with SetWorkflowID(job.id):
+                if len(self._at_work) < AT_ONCE:
+                    await DBOS.start_workflow_async(workflow, data)  # here and now
+                else:
+                    await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
+        except DATABASE_TROUBLE:
+            self.trouble = DatabaseUnavailable.away  # until the next look at the database goes well
+            raise
         log.info("job_stored", platform=job.platform, job=job.trace)
         if job.album:
             await self._add_photo(job)
@@ -599,7 +603,7 @@ class Jobs:
 
     def _every(self, seconds: float, work: Callable[[], Any]) -> None:
         def in_trouble(kind: str) -> None:
-            self.trouble = "The database cannot be reached; it is tried again."
+            self.trouble = DatabaseUnavailable.away
             log.warning("database_trouble", kind=kind)
 
         async def forever() -> None:

@@ -416,9 +416,9 @@ class SlackChannel:
     async def _on_command(self, ack: AsyncAck, context: AsyncBoltContext, body: dict[str, Any]) -> None:
         ask = replace(Ask.of_command(body), team=installed_in(context))
         match ask.text.lower().split():
-            case ["me"]:
+            case ["me", *_]:
                 await self._submit(ask, ask.job(f"me-{ask.trigger}", [PhotoRef("photo", (PROFILE,))]))
-            case ["last"]:
+            case ["last", *_]:
                 await self._submit(ask, ask.job(f"last-{ask.trigger}"))
             case _:
                 self._spawn(self._commands.run(ask))

@@ -228,7 +228,7 @@ class Commands:
         return asked.slack.help.format(bot=asked.bot)
 
     async def _privacy(self, asked: _Asked) -> str:
-        return asked.slack.privacy.format(hours=f"{self._retention / 3600:g}")
+        return asked.slack.privacy.format(hours=answers.hours(self._retention))
 
     async def _on(self, asked: _Asked) -> str:
         if asked.is_direct:

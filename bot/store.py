@@ -83,25 +83,45 @@ def open_database(url: str) -> sa.Engine:
     Raises:
         DatabaseUnavailable: naming where the database should be, without the password.
     """
-    shown = sa.make_url(url)
     try:
-        if shown.get_backend_name() == "sqlite":
-            in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, Turns())}
-            engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
-            sa.event.listen(engine, "connect", _prepare_sqlite)
-        else:
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=POSTGRESQL)
-            sa.event.listen(engine, "connect", _prepare_postgresql)
-        with engine.begin() as connection:
-            # Processes that start at once must not all find the tables missing.
-            if connection.dialect.name == "sqlite":
-                connection.execute(sa.text("BEGIN IMMEDIATE"))
-            else:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETTING_UP)))
-            _TABLES.create_all(connection)
+        engine = _engine(url)
+        try:
+            _set_up(engine)
+        except SQLAlchemyError:
+            engine.dispose()
+            raise
     except SQLAlchemyError as error:
-        raise unavailable(shown, error) from error
+        raise unavailable(sa.make_url(url), error) from error
     return engine
+
+
+def _engine(url: str) -> sa.Engine:
+    if url.startswith("sqlite"):
+        in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, Turns())}
+        engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=POSTGRESQL)
+        sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _set_up(engine: sa.Engine) -> None:
+    """Make our tables if they are missing."""
+    with engine.begin() as connection:
+        # Processes that start at once must not all find the tables missing.
+        if connection.dialect.name == "sqlite":
+            connection.execute(sa.text("BEGIN IMMEDIATE"))
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETTING_UP)))
+            make_schema(connection)
+        _TABLES.create_all(connection)
+
+
+def make_schema(connection: sa.Connection) -> None:
+    """Make the schema of the jobs in a PostgreSQL, if it is missing: where it may not, DBOS ends in a traceback."""
+    if not sa.inspect(connection).has_schema("dbos"):
+        connection.execute(sa.schema.CreateSchema("dbos"))
 
 
 def is_missing(url: str) -> bool:

@@ -51,7 +51,7 @@ from telegram.warnings import PTBUserWarning
 
 from bot import answers
 from bot.answers import Kind
-from bot.errors import TOO_MANY_BYTES, FileUnavailable, PlatformRefused
+from bot.errors import TOO_MANY_BYTES, DatabaseUnavailable, FileUnavailable, PlatformRefused
 from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
@@ -241,6 +241,10 @@ class TelegramChannel:
                     offset = update["update_id"] + 1
                 pause = 0.5
                 self._trouble = None
+            except DATABASE_TROUBLE as error:
+                self._trouble = DatabaseUnavailable.away
+                log.error("update_not_stored", kind=type(error).__name__)
+                await asyncio.sleep(pause := min(2 * pause, LONGEST_PAUSE))
             except Conflict:
                 webhook_gone = False
                 self._trouble = PlatformRefused.conflict

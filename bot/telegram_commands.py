@@ -194,7 +194,7 @@ class Commands:
         return language.help.format(bot=self._bot.username)
 
     async def _privacy(self, _command: Command, _message: Message, language: Phrases) -> str:
-        return language.privacy.format(hours=f"{self._retention / 3600:g}")
+        return language.privacy.format(hours=answers.hours(self._retention))
 
     async def _auto(self, command: Command, message: Message, language: Phrases) -> str:
         if message.chat.type == ChatType.PRIVATE:

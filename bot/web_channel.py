@@ -340,11 +340,12 @@ class _Envelope:
             await send(message)
 
         app = self._app
-        if refusal := self._refusal(dict(scope["headers"])):
-            app = WebSocketClose() if scope["type"] == "websocket" else _error(refusal)
-            if isinstance(app, Response):
-                app.headers["connection"] = "close"
         with structlog.contextvars.bound_contextvars(request=request):
+            if refusal := self._refusal(dict(scope["headers"])):
+                log.info("refused", code=refusal.code)
+                app = WebSocketClose() if scope["type"] == "websocket" else _error(refusal)
+                if isinstance(app, Response):
+                    app.headers["connection"] = "close"
             await app(scope, receive, send_with_headers)
 
     def _refusal(self, headers: Mapping[bytes, bytes]) -> BotError | None:

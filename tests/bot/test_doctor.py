@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
-from bot import doctor
+from bot import doctor, jobs
 from bot.app import reader_loader
 from bot.doctor import report
-from bot.errors import AddressUnavailable, PlatformRefused
+from bot.errors import AddressUnavailable, DatabaseUnavailable, PlatformRefused
 from bot.photo_service import Reader
 from bot.settings import Settings
 from bot.slack_manifest import SCOPES
@@ -34,7 +34,7 @@ from bot.slack_oauth import keys_for
 from bot.store import Store, open_database
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError
-from tests.bot.databases import NewDatabase
+from tests.bot.databases import NewDatabase, create_database
 from tests.bot.served import ObedientReader, Serve, wait_until
 from tests.bot.slack_server import SlackServer
 from tests.bot.slack_world import APP_TOKEN, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, SIGNING_SECRET
@@ -296,10 +296,22 @@ async def test_a_running_bot_is_no_fault(
     port = int(bot.url.rpartition(":")[2])
     assert await examine(database_url=SecretStr(f"sqlite:///{bot.database}"), port=port)
     assert examine.about("database") == [f"ok {bot.database} can be written; a running bot works on it"]
-    assert examine.about("web server") == [f"ok the bot runs, at http://127.0.0.1:{port}"]
+    assert examine.about("web server") == [f"ok the bot runs, at http://127.0.0.1:{port}, and is ready"]
     bot.stop()
     assert await examine(database_url=SecretStr(f"sqlite:///{bot.database}"))
     assert examine.about("database") == [f"ok {bot.database} can be written"]
+
+
+async def test_what_troubles_a_running_bot_is_named(
+    examine: Doctor, start_telegram: StartTelegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PURGE_SECONDS", 0.2)
+    running = start_telegram(TelegramServer())
+    running.database.rename(running.database.with_suffix(".away"))
+    await asyncio.to_thread(wait_until, lambda: running.http.get("/readyz").status_code == 503)
+    url = SecretStr(f"sqlite:///{running.database}")
+    assert not await examine(database_url=url, port=int(running.url.rpartition(":")[2]))
+    assert examine.about("running bot") == ["WRONG The database cannot be reached; it is tried again."]
 
 
 @pytest.mark.parametrize("folder", ["none", "/proc"], ids=["missing", "not_to_be_written"])
@@ -333,16 +345,35 @@ async def test_little_space_is_a_warning(examine: Doctor, monkeypatch: pytest.Mo
     assert await examine()
     (line,) = examine.signed("warning")
     assert "MB are left on its disk. Make room" in line
+    monkeypatch.setattr(doctor, "NO_SPACE", 1 << 70)
+    assert not await examine()
 
 
 async def test_a_postgresql_that_cannot_be_written_is_named(examine: Doctor, postgresql: str) -> None:
     url = sa.make_url(postgresql).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
     assert not await examine(database_url=SecretStr(f"{url}&options=-cdefault_transaction_read_only%3Don"))
     (line,) = examine.signed("WRONG")
-    assert "cannot execute CREATE TABLE in a read-only transaction" in line
+    assert "cannot execute CREATE SCHEMA in a read-only transaction" in line
     assert not await examine(database_url=SecretStr(f"postgresql+psycopg://me:hush@127.0.0.1:{free_port()}/bot"))
     (line,) = examine.signed("WRONG")
     assert line.startswith("WRONG    database: The database 127.0.0.1/bot cannot be opened: ")
+
+
+async def test_a_user_who_may_make_no_schema_is_told_so_before_and_at_the_start(
+    examine: Doctor, postgresql: str
+) -> None:
+    admin = sa.make_url(create_database(postgresql))
+    engine = sa.create_engine(admin, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE ROLE guest LOGIN"))
+        connection.execute(sa.text("GRANT CREATE ON SCHEMA public TO guest"))
+    engine.dispose()
+    guest = admin.set(username="guest").render_as_string(hide_password=False)
+    assert not await examine(database_url=SecretStr(guest))
+    (line,) = examine.signed("WRONG")
+    assert "permission denied for database" in line
+    with pytest.raises(DatabaseUnavailable, match="permission denied for database"):
+        open_database(guest)
 
 
 # The web

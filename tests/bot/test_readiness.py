@@ -77,8 +77,9 @@ def test_a_database_that_goes_away_is_named_until_it_is_back(
         assert bot.http.post("/api/read", content=HAPPY).status_code == 200  # the page needs none
         bob = bot.person()
         update = server.push(server.photo(SAD, user=bob))  # cannot be stored, so it is not confirmed
-        time.sleep(1)
+        time.sleep(2)
         assert update not in server.confirmed
+        assert readiness(bot) == "The database cannot be reached; it is tried again."  # and nothing of Telegram
         start()
         wait_until(lambda: readiness(bot) == "ready", SECONDS)
         bot.settle(update)

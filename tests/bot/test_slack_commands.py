@@ -313,7 +313,7 @@ def test_last_works_in_direct_messages_too(slack: SlackBot) -> None:
     direct = slack.server.dm(ada)
     slack.post(HAPPY, direct, ada)
     slack.server.text("again?", direct, ada, deliver=False)
-    check_answer(run(slack, "last", direct, ada), direct, None)
+    check_answer(run(slack, "LAST please", direct, ada), direct, None)
 
 
 def pdf(slack: SlackBot) -> Json:

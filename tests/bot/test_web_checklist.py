@@ -13,6 +13,8 @@ import time
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from bot import connections
 from bot.addresses import HostNames, Networks, network
@@ -113,9 +115,11 @@ def test_what_is_no_http_is_refused_in_our_shape_with_the_safety_headers(serve: 
 def test_requests_for_another_host_are_refused(serve: Serve, host: str) -> None:
     served = serve()
     for path in ("/", "/api/read", "/metrics", "/nothing"):
-        answer = served.http.get(path, headers={"host": host})
+        with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+            answer = served.http.get(path, headers={"host": host})
         assert error_of(answer) == (421, "wrong_host")
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert [(entry["code"], entry["request"]) for entry in logs] == [("wrong_host", answer.headers["x-request-id"])]
     assert served.http.post("/api/read", content=b"photo", headers={"host": host}).status_code == 421
     assert served.reader.seen == []
     handshake = (
