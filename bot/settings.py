@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.addresses import Networks
 from bot.errors import SettingsError
 from inference import CheckpointError, DeviceError, EmojiMapError, Face2EmojiError, PhotoLimits
 
+logging.getLogger("dotenv").setLevel(logging.ERROR)  # it warns of lines that we refuse
+
 PREFIX = "FACE2EMOJI_"
+FILE = ".env"
 SLACK = "https://slack.com"
 SHORTEST_KEY = 32
 _LIMITS = PhotoLimits()
+_NAME = re.compile(r"[\w.-]+")
 _DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
@@ -106,7 +112,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX, env_file=FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     host: str = "127.0.0.1"
@@ -189,9 +195,10 @@ def load_settings(*, complete: bool = True) -> Settings:
         SettingsError: naming every wrong variable at once; what secrets contain is not shown.
     """
     try:
-        problems = _misspelt()
+        lines = _lines()
     except (UnicodeDecodeError, OSError) as error:
-        raise SettingsError(".env cannot be read. It has to be a text, saved as UTF-8, that we may open.") from error
+        raise SettingsError(f"{FILE} cannot be read. It has to be a text, saved as UTF-8, that we may open.") from error
+    problems = [*_unreadable(lines), *_misspelt(lines)]
     try:
         settings = Settings()
     except ValidationError as error:
@@ -229,17 +236,47 @@ def _incomplete(settings: Settings) -> list[str]:
     return [f"Slack also needs {', '.join(missing)}"] if missing else []
 
 
-def _misspelt() -> list[str]:
+def _lines() -> list[Binding]:
+    """Read .env as pydantic-settings does, which passes over a folder and over every line that says nothing to it."""
+    path = Path(FILE)
+    if path.is_dir():  # as Docker makes one to mount a file that is not there
+        raise SettingsError(f"{FILE} is a folder. It has to be a text with the settings, or not to be there.")
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return list(parse_stream(stream))
+    except FileNotFoundError:
+        return []
+
+
+def _unreadable(lines: list[Binding]) -> list[str]:
+    """Name the lines of .env that set nothing, and say nothing of what stands there: it may be a token."""
+    problems = []
+    for line in lines:
+        written = line.original.string
+        text = written.lstrip()
+        if line.error and re.match(r"[^=#\n]+=\s*['\"]", text):
+            wanted = "without quotes or with one at each end of the value"
+        elif line.error or (line.key and (line.value is None or not _NAME.fullmatch(line.key))):
+            wanted = 'with nothing but "=" after the name'
+        else:
+            continue
+        number = line.original.line + written[: len(written) - len(text)].count("\n")
+        problems.append(f"{FILE}, line {number}: write NAME=value, {wanted}")
+    return problems
+
+
+def _misspelt(lines: list[Binding]) -> list[str]:
     """Name the variables that look like ours but are none: a typo must not pass in silence."""
     known = list(variables().values())
+    in_file = {line.key for line in lines if line.key and line.value and _NAME.fullmatch(line.key)}
     problems = []
     # In the environment TELEGRAM_... and SLACK_... may be another program's.
     places = (
-        ("in .env ", (PREFIX, "TELEGRAM_", "SLACK_"), DotEnvSettingsSource(Settings).env_vars),
-        ("", (PREFIX,), os.environ),
+        (f"in {FILE} ", (PREFIX, "TELEGRAM_", "SLACK_"), in_file),
+        ("", (PREFIX,), set(os.environ)),
     )
     for place, ours, names in places:
-        for name in sorted(map(str.upper, names)):
+        for name in sorted(set(map(str.upper, names))):
             if name.startswith(ours) and name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
                 problems.append(f"{name} {place}is no setting" + (f" (did you mean {nearest[0]}?)" if nearest else ""))

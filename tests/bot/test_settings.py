@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from bot.__main__ import main
 from bot.errors import SettingsError
 from bot.settings import Settings, load_settings, variables, words
 from inference import PhotoLimits
@@ -121,6 +122,58 @@ def test_a_database_in_memory_would_lose_jobs(monkeypatch: pytest.MonkeyPatch, u
 def test_a_misspelt_token_does_not_pass_in_silence() -> None:
     Path(".env").write_text("TELEGRAM_BOT_TOKN=123456789:AAF\n")
     with pytest.raises(SettingsError, match=r"TELEGRAM_BOT_TOKN in \.env .* TELEGRAM_BOT_TOKEN"):
+        load_settings()
+
+
+NO_EQUALS = 'write NAME=value, with nothing but "=" after the name'
+QUOTES = "write NAME=value, without quotes or with one at each end of the value"
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "says"),
+    [
+        ("TELEGRAM_BOT_TOKEN: 123456789:hush", 1, NO_EQUALS),
+        ("TELEGRAM_BOT_TOKEN:123456789:hush", 1, NO_EQUALS),
+        ("FACE2EMOJI_TOKEN_KEY:hushhushhushhushhushhushhushhush=", 1, NO_EQUALS),  # as openssl writes one
+        ("123456789:hush", 1, NO_EQUALS),
+        ("# mine\n\n\nFACE2EMOJI_PORT 8471\nFACE2EMOJI_HOST=::", 4, NO_EQUALS),
+        ("FACE2EMOJI_HOST=::\nexport FACE2EMOJI_PORT\n", 2, NO_EQUALS),
+        ("FACE2EMOJI PORT=8471", 1, NO_EQUALS),
+        ("=hush", 1, NO_EQUALS),
+        ('\nTELEGRAM_BOT_TOKEN="123456789:hush\n', 2, QUOTES),
+        ("TELEGRAM_BOT_TOKEN = '123456789:hush\nFACE2EMOJI_PORT=8471\n", 1, QUOTES),
+        ('export TELEGRAM_BOT_TOKEN="123456789:hush\nFACE2EMOJI_PORT="8471"\n', 1, QUOTES),
+        ('TELEGRAM_BOT_TOKEN="123456789:hush" of the bot', 1, QUOTES),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_that_sets_nothing_does_not_pass_in_silence(
+    written: str, line: int, says: str, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(".env").write_text(written, newline=end)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f".env, line {line}: {says}" in caught.value.message
+    assert "hush" not in caught.value.message
+    assert caplog.messages == []  # said once
+
+
+def test_what_other_programs_understand_in_the_file_is_fine() -> None:
+    Path(".env").write_text("\ufeff# ours\n\n  export FACE2EMOJI_PORT = '8001' # a note\nother.name-1=it's\nEMPTY=\n\n")
+    assert load_settings().port == 8001
+
+
+def test_the_commands_refuse_such_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("FACE2EMOJI_PORT 8471\nFACE2EMOJI_WORKERS=none\n")
+    assert main(["doctor"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"The settings are wrong. .env, line 1: {NO_EQUALS}; FACE2EMOJI_WORKERS is 'none': ")
+
+
+def test_a_folder_in_place_of_the_file_is_named() -> None:
+    Path(".env").mkdir()
+    with pytest.raises(SettingsError, match=r"^\.env is a folder\."):
         load_settings()
 
 
