@@ -140,8 +140,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
 
     database_url: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:///face2emoji.db")
-    job_max_age: float = Field(default=15 * 60, gt=0)
-    job_retention: float = Field(default=24 * 3600, gt=0)
+    job_max_age: float = Field(default=15 * 60, gt=0, allow_inf_nan=False)
+    job_retention: float = Field(default=24 * 3600, gt=0, allow_inf_nan=False)
 
     workers: int = Field(default=2, ge=1, le=64)
     queue_limit: int = Field(default=16, ge=1, le=10_000)
@@ -205,16 +205,29 @@ def load_settings(*, complete: bool = True) -> Settings:
         for detail in error.errors():
             name = str(detail["loc"][0])
             variable = variables().get(name, name)
-            message = detail["msg"]
-            message = message.removeprefix("Value error, ") if "Value" in message else message.lower()
+            reason = detail.get("ctx", {}).get("error")  # of the functions above
             secret = variable.endswith(("_TOKEN", "_KEY", "_SECRET", "_DATABASE_URL"))
             found = "wrong" if secret else repr(detail["input"])
-            problems.append(f"{variable} is {found}: {message}")
+            problems.append(f"{variable} is {found}: {reason or _wanted(name)}")
     else:
         problems += _incomplete(settings) if complete else []
     if problems:
         raise SettingsError("The settings are wrong. " + "; ".join(problems) + ". See .env.example.")
     return settings
+
+
+def _wanted(name: str) -> str:
+    """Say which numbers or words a setting takes: what pydantic says is for programmers. Any text is text to it."""
+    field = Settings.model_json_schema()["properties"][name]
+    if choices := field.get("enum"):
+        return f"it takes {', '.join(choices[:-1])} or {choices[-1]}"
+    kind = "a whole number" if field["type"] == "integer" else "a number"
+    least, above, most = (field.get(limit) for limit in ("minimum", "exclusiveMinimum", "maximum"))
+    if least is None:
+        limits = f" above {above}" + (f", {most} at most" if most else "")
+    else:
+        limits = f" from {least} to {most}" if most else f", {least} or more"
+    return f"it takes {kind}{limits}, such as {field['default']}"
 
 
 def _incomplete(settings: Settings) -> list[str]:

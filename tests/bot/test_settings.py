@@ -71,6 +71,30 @@ def test_one_error_names_every_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in message
 
 
+PORTS = "it takes a whole number from 0 to 65535, such as 8000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        *(("FACE2EMOJI_PORT", value, PORTS) for value in ("abc", "-1", "70000", "80.5", "0x50", "nan")),
+        ("FACE2EMOJI_MAX_BYTES", "20M", "it takes a whole number, 1 or more, such as 20971520"),
+        ("FACE2EMOJI_WORKERS", "65", "it takes a whole number from 1 to 64, such as 2"),
+        ("FACE2EMOJI_JOB_MAX_AGE", "1h", "it takes a number above 0, such as 900"),
+        ("FACE2EMOJI_JOB_RETENTION", "inf", "it takes a number above 0, such as 86400"),  # no time is so long ago
+        ("FACE2EMOJI_REQUEST_TIMEOUT", "0", "it takes a number above 0, 600 at most, such as 30"),
+        ("FACE2EMOJI_REQUEST_TIMEOUT", "nan", "it takes a number above 0, 600 at most, such as 30"),
+        ("FACE2EMOJI_LOG_LEVEL", "warn", "it takes debug, info, warning or error"),
+    ],
+)
+def test_a_wrong_value_is_told_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    assert (
+        problem(monkeypatch, {name: value}) == f"The settings are wrong. {name} is {value!r}: {says}. See .env.example."
+    )
+
+
 def test_an_error_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "12345-hush")
     monkeypatch.setenv("FACE2EMOJI_DATABASE_URL", "mysql://me:hush@example.org/bot")
