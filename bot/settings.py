@@ -100,6 +100,17 @@ def _networks(written: str) -> str:
     return written
 
 
+def _path(path: Path) -> Path:
+    """Expand ~, which only a shell would."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("nobody here has a home folder of that name") from error
+
+
+_Path = Annotated[Path, AfterValidator(_path)]
+
+
 def words(written: str) -> tuple[str, ...]:
     """Return what stands between the commas."""
     return tuple(word.strip() for word in written.split(",") if word.strip())
@@ -153,9 +164,9 @@ class Settings(BaseSettings):
     max_bytes: int = Field(default=_LIMITS.max_bytes, ge=1)
     max_pixels: int = Field(default=_LIMITS.max_pixels, ge=1)
 
-    checkpoint: Path | None = None
+    checkpoint: _Path | None = None
     device: Annotated[str, AfterValidator(_device)] = "cpu"
-    emoji_map: Path | None = None
+    emoji_map: _Path | None = None
 
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

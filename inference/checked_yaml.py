@@ -181,8 +181,10 @@ def compose(path: Path, keys: Sequence[str]) -> Entry:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise wrong(f"no readable file ({error.strerror})", "a YAML file") from error
+    except OSError as error:  # the place is the mistake
+        raise EmojiMapError(
+            f"{path.absolute()}: found no readable file ({error.strerror}); allowed: a YAML file"
+        ) from error
     if len(data) > MAX_BYTES:
         raise wrong("more than 200 kB", "200 kB at most")
     try:

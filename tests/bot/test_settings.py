@@ -131,6 +131,16 @@ def test_proxies_and_hosts_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words(settings.allowed_hosts) == ("bot.example.org", "bot")
 
 
+@pytest.mark.parametrize("name", ["checkpoint", "emoji_map"])
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    variable = variables()[name]
+    Path(".env").write_text(f"{variable}=~/mine/file\n")
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert getattr(load_settings(), name) == Path("/somewhere/mine/file")
+    message = problem(monkeypatch, {variable: "~nobody-of-that-name/file"})
+    assert f"{variable} is '~nobody-of-that-name/file': nobody here has a home folder of that name" in message
+
+
 @pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db", "postgresql://me:hush@example.org:54x2/bot"]
 )

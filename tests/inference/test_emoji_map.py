@@ -823,13 +823,15 @@ def test_a_file_of_the_wrong_kind_is_refused(write: Write, content: bytes, messa
         load_emoji_map(write(content), LABELS)
 
 
-def test_a_file_that_cannot_be_read_is_refused_without_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(EmojiMapError) as missing:
-        load_emoji_map(tmp_path / "gone.yaml")
-    assert (
-        missing.value.message == "gone.yaml: found no readable file (No such file or directory); allowed: a YAML file"
-    )
-    with pytest.raises(EmojiMapError, match="found no readable file"):
+def test_a_file_that_cannot_be_read_is_named_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "maps" / "gone.yaml", Path("maps/gone.yaml")):
+        with pytest.raises(EmojiMapError) as missing:
+            load_emoji_map(path)
+        assert missing.value.message == (
+            f"{tmp_path}/maps/gone.yaml: found no readable file (No such file or directory); allowed: a YAML file"
+        )
+    with pytest.raises(EmojiMapError, match=f"^{re.escape(str(tmp_path))}: found no readable file"):
         load_emoji_map(tmp_path)
 
 
