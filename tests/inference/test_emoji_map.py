@@ -842,6 +842,29 @@ def test_the_name_that_was_meant_is_suggested(write: Write, wrong: str, meant: s
         load_emoji_map(write(GOOD.replace("cues: wink", wrong)), LABELS)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("none", ""),
+        ("~x", ""),
+        ("😉😉", ""),
+        ("Shrug", '; did you mean ":shrug:"?'),
+        ("face with cowboy hat", '; did you mean ":face_with_cowboy_hat:"?'),
+        ("':shrugg:'", '; did you mean ":shrug:"?'),
+        ("'shrug:'", '; did you mean ":shrug:"?'),
+        ("🤷🏽", '; did you mean "🤷"?'),
+        ("🤷🏽\u200d♀\ufe0f", '; did you mean "🤷\u200d♀"?'),
+    ],
+)
+def test_what_is_no_emoji_is_told_how_one_is_written(write: Write, wrong: str, hint: str) -> None:
+    with pytest.raises(EmojiMapError) as caught:
+        load_emoji_map(write(GOOD.replace("no_face: 🤷", f"no_face: {wrong}")), LABELS)
+    _, _, allowed = caught.value.message.partition("; allowed: ")
+    assert allowed == (
+        f'one emoji that Slack has, without skin tone, or its name there in quotes, such as ":wink:"{hint}'
+    )
+
+
 def test_all_rules_that_a_new_one_leaves_nothing_are_named_at_once(write: Write) -> None:
     with pytest.raises(EmojiMapError) as caught:
         load_emoji_map(write("rules:\n  - {emoji: 🤩, when: {expression: happy}, why: mine}\n" + GOOD[7:]), LABELS)
@@ -964,6 +987,14 @@ def test_the_documented_cowboy_answers_a_closed_smile_with_a_tilted_head(write: 
     assert loaded.choose({"happy": 0.9}, {"smile_open": 0.8, "head_tilted": 0.6}).emoji.character == "😁"
     comments = [line.strip("# ") for line in RELEASED.read_text("utf-8").splitlines()]
     assert {line.strip() for line in cowboy.splitlines()} <= set(comments)
+
+
+def test_the_documented_name_is_the_same_emoji(write: Write) -> None:
+    (named,) = re.findall(r'`(emoji: ":\w+:")`', DOCS.read_text("utf-8"))
+    cowboy, *_ = blocks("yaml")
+    maps = (load_emoji_map(write(with_rules(text))) for text in (cowboy, cowboy.replace("emoji: 🤠", named)))
+    assert len({loaded.rules for loaded in maps}) == 1
+    assert named not in cowboy
 
 
 @pytest.mark.parametrize(
