@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.addresses import Networks
 from bot.errors import SettingsError
 from inference import CheckpointError, DeviceError, EmojiMapError, Face2EmojiError, PhotoLimits
 
+logging.getLogger("dotenv").setLevel(logging.ERROR)  # it warns of lines that we refuse
+
 PREFIX = "FACE2EMOJI_"
+FILE = ".env"
 SLACK = "https://slack.com"
 SHORTEST_KEY = 32
 _LIMITS = PhotoLimits()
+_NAME = re.compile(r"[\w.-]+")
 _DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
@@ -94,6 +100,17 @@ def _networks(written: str) -> str:
     return written
 
 
+def _path(path: Path) -> Path:
+    """Expand ~, which only a shell would."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("nobody here has a home folder of that name") from error
+
+
+_Path = Annotated[Path, AfterValidator(_path)]
+
+
 def words(written: str) -> tuple[str, ...]:
     """Return what stands between the commas."""
     return tuple(word.strip() for word in written.split(",") if word.strip())
@@ -106,7 +123,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX, env_file=FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     host: str = "127.0.0.1"
@@ -134,8 +151,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
 
     database_url: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:///face2emoji.db")
-    job_max_age: float = Field(default=15 * 60, gt=0)
-    job_retention: float = Field(default=24 * 3600, gt=0)
+    job_max_age: float = Field(default=15 * 60, gt=0, allow_inf_nan=False)
+    job_retention: float = Field(default=24 * 3600, gt=0, allow_inf_nan=False)
 
     workers: int = Field(default=2, ge=1, le=64)
     queue_limit: int = Field(default=16, ge=1, le=10_000)
@@ -147,9 +164,9 @@ class Settings(BaseSettings):
     max_bytes: int = Field(default=_LIMITS.max_bytes, ge=1)
     max_pixels: int = Field(default=_LIMITS.max_pixels, ge=1)
 
-    checkpoint: Path | None = None
+    checkpoint: _Path | None = None
     device: Annotated[str, AfterValidator(_device)] = "cpu"
-    emoji_map: Path | None = None
+    emoji_map: _Path | None = None
 
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -189,25 +206,39 @@ def load_settings(*, complete: bool = True) -> Settings:
         SettingsError: naming every wrong variable at once; what secrets contain is not shown.
     """
     try:
-        problems = _misspelt()
+        lines = _lines()
     except (UnicodeDecodeError, OSError) as error:
-        raise SettingsError(".env cannot be read. It has to be a text, saved as UTF-8, that we may open.") from error
+        raise SettingsError(f"{FILE} cannot be read. It has to be a text, saved as UTF-8, that we may open.") from error
+    problems = [*_unreadable(lines), *_misspelt(lines)]
     try:
         settings = Settings()
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0])
             variable = variables().get(name, name)
-            message = detail["msg"]
-            message = message.removeprefix("Value error, ") if "Value" in message else message.lower()
+            reason = detail.get("ctx", {}).get("error")  # of the functions above
             secret = variable.endswith(("_TOKEN", "_KEY", "_SECRET", "_DATABASE_URL"))
             found = "wrong" if secret else repr(detail["input"])
-            problems.append(f"{variable} is {found}: {message}")
+            problems.append(f"{variable} is {found}: {reason or _wanted(name)}")
     else:
         problems += _incomplete(settings) if complete else []
     if problems:
         raise SettingsError("The settings are wrong. " + "; ".join(problems) + ". See .env.example.")
     return settings
+
+
+def _wanted(name: str) -> str:
+    """Say which numbers or words a setting takes: what pydantic says is for programmers. Any text is text to it."""
+    field = Settings.model_json_schema()["properties"][name]
+    if choices := field.get("enum"):
+        return f"it takes {', '.join(choices[:-1])} or {choices[-1]}"
+    kind = "a whole number" if field["type"] == "integer" else "a number"
+    least, above, most = (field.get(limit) for limit in ("minimum", "exclusiveMinimum", "maximum"))
+    if least is None:
+        limits = f" above {above}" + (f", {most} at most" if most else "")
+    else:
+        limits = f" from {least} to {most}" if most else f", {least} or more"
+    return f"it takes {kind}{limits}, such as {field['default']}"
 
 
 def _incomplete(settings: Settings) -> list[str]:
@@ -229,17 +260,47 @@ def _incomplete(settings: Settings) -> list[str]:
     return [f"Slack also needs {', '.join(missing)}"] if missing else []
 
 
-def _misspelt() -> list[str]:
+def _lines() -> list[Binding]:
+    """Read .env as pydantic-settings does, which passes over a folder and over every line that says nothing to it."""
+    path = Path(FILE)
+    if path.is_dir():  # as Docker makes one to mount a file that is not there
+        raise SettingsError(f"{FILE} is a folder. It has to be a text with the settings, or not to be there.")
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return list(parse_stream(stream))
+    except FileNotFoundError:
+        return []
+
+
+def _unreadable(lines: list[Binding]) -> list[str]:
+    """Name the lines of .env that set nothing, and say nothing of what stands there: it may be a token."""
+    problems = []
+    for line in lines:
+        written = line.original.string
+        text = written.lstrip()
+        if line.error and re.match(r"[^=#\n]+=\s*['\"]", text):
+            wanted = "without quotes or with one at each end of the value"
+        elif line.error or (line.key and (line.value is None or not _NAME.fullmatch(line.key))):
+            wanted = 'with nothing but "=" after the name'
+        else:
+            continue
+        number = line.original.line + written[: len(written) - len(text)].count("\n")
+        problems.append(f"{FILE}, line {number}: write NAME=value, {wanted}")
+    return problems
+
+
+def _misspelt(lines: list[Binding]) -> list[str]:
     """Name the variables that look like ours but are none: a typo must not pass in silence."""
     known = list(variables().values())
+    in_file = {line.key for line in lines if line.key and line.value and _NAME.fullmatch(line.key)}
     problems = []
     # In the environment TELEGRAM_... and SLACK_... may be another program's.
     places = (
-        ("in .env ", (PREFIX, "TELEGRAM_", "SLACK_"), DotEnvSettingsSource(Settings).env_vars),
-        ("", (PREFIX,), os.environ),
+        (f"in {FILE} ", (PREFIX, "TELEGRAM_", "SLACK_"), in_file),
+        ("", (PREFIX,), set(os.environ)),
     )
     for place, ours, names in places:
-        for name in sorted(map(str.upper, names)):
+        for name in sorted(set(map(str.upper, names))):
             if name.startswith(ours) and name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
                 problems.append(f"{name} {place}is no setting" + (f" (did you mean {nearest[0]}?)" if nearest else ""))

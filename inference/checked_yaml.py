@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,24 @@ YAML = (
     '"key: value" lines and "- " lists, neighbours indented alike with spaces; a space after each colon, keys in one '
     'line in {braces}, text that holds a colon in "quotes"'
 )
+BROKEN: Mapping[str, str] = {
+    "expected <block end>, but found '(?:[-?]|<block .*)'": (
+        "lines that are not indented alike, from line {begun} to this one"
+    ),
+    "expected <block end>, but found '<scalar>'": (
+        "text behind the end of a quote or bracket that begins in line {begun} or below"
+    ),
+    "expected <block end>, but found '(.)'": '"{0}" where none may stand',
+    "expected ',' or '(.)', but got": 'a bracket without its "{0}", or without a comma',
+    "mapping values are not allowed here|expected the node content, but found ':'": (
+        "a colon where none may stand, unless the line above is wrong"
+    ),
+    "could not find expected ':'": "a line without a colon",
+    "found unexpected end of stream": "a quote that is not closed",
+    r"found character '\\t'": "a tab",
+    "found character '(.)'": 'text that begins with "{0}" and stands in no quotes',
+}
+"""What the parser says (a regular expression) -> the same for people who know no parser."""
 MAX_BYTES = 200_000  # ten times the map that comes with us; its worst keeps the reader for two seconds
 
 
@@ -84,7 +102,9 @@ class Entry(NamedTuple):
             with suppress(TypeError, ValueError):  # 0x1F, 1:30 and .inf are numbers to YAML only
                 number = float(self.node.value)
         if not 0 <= number <= most:
-            raise self.error(f"a number from 0 to {most}, such as {0.85 * most:.2f}")
+            text = self.node.value if isinstance(self.node, yaml.ScalarNode) else ""
+            allowed = f"a number from 0 to {most}, such as {0.85 * most:.2f}"
+            raise self.error(allowed, text=text, choices=[re.sub("^0?,", "0.", text)])
         return number
 
     def whole(self) -> int:
@@ -142,6 +162,8 @@ class Entry(NamedTuple):
                 hint = "" if entry.is_given else "; several values of one key stand in [square brackets]"
                 if ":" in key:
                     hint = "; a space follows each colon"
+                elif key.isdecimal() and not entry.is_given:  # 0,97 between braces: a comma parts keys there
+                    hint = f"; a number is written with a point, as in 0.{key}"
                 raise entry.error(", ".join(known) + hint, quoted(key), key, known)
             if key in fields:
                 raise entry.error(f"once, and line {fields[key].line} has it", f"{quoted(key)} a second time")
@@ -181,8 +203,10 @@ def compose(path: Path, keys: Sequence[str]) -> Entry:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise wrong(f"no readable file ({error.strerror})", "a YAML file") from error
+    except OSError as error:  # the place is the mistake
+        raise EmojiMapError(
+            f"{path.absolute()}: found no readable file ({error.strerror}); allowed: a YAML file"
+        ) from error
     if len(data) > MAX_BYTES:
         raise wrong("more than 200 kB", "200 kB at most")
     try:
@@ -196,12 +220,26 @@ def compose(path: Path, keys: Sequence[str]) -> Entry:
         line = data.count(b"\n", 0, error.start) + 1
         raise wrong("bytes that are not UTF-8", "text saved as UTF-8", line) from error
     except yaml.MarkedYAMLError as error:
-        # An unclosed quote is noticed where the file ends; the scanner's context is where it began.
-        begun = error.context_mark if isinstance(error, ScannerError) else None
-        line = (begun or error.problem_mark or loader).line + 1
-        raise wrong(f"broken YAML ({error.problem})", YAML, line) from error
+        raise wrong(*_in_words(error, text)) from error
     except (ValueError, OverflowError, RecursionError) as error:  # "\U00110000", "[[[[[["
         raise wrong(f"broken YAML ({error})", YAML, loader.line + 1) from error
     if root is None:
         raise wrong("nothing", "the keys " + ", ".join(keys), 1)
     return Entry(path.name, 1, "", root)
+
+
+def _in_words(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, int]:
+    """Return what is broken, what would not be, and the line."""
+    problem, at, begun = error.problem or "", error.problem_mark, error.context_mark
+    assert at  # noqa: S101 - there always is one
+    words = [
+        words.format(*said.groups(), begun=(begun or at).line + 1)
+        for pattern, words in BROKEN.items()
+        if (said := re.match(pattern, problem))
+    ]
+    name = re.search(r"(?<=\s):[\w+'-]+:(?=[\s,}]|$)", text[text.rfind("\n", 0, at.index) + 1 :].partition("\n")[0])
+    allowed = f'a name between colons in quotes: "{name.group()}"' if name else YAML
+    # A quote or bracket that is not closed is noticed further down; the context is where it began.
+    if begun and (isinstance(error, ScannerError) or problem.startswith("expected ','")):
+        at = begun
+    return [*words, f"broken YAML ({problem})"][0], allowed, at.line + 1

@@ -274,8 +274,17 @@ def _used_emoji(entry: Entry, table: Mapping[str, Emoji]) -> Emoji:
     text = plain(entry.text())
     emoji = table.get(text) or _any_emoji(text)
     if emoji is None or emoji.is_custom or any("🏻" <= character <= "🏿" for character in emoji.character):
-        raise entry.error("one emoji that Slack has, without skin tone", text=text, choices=_all_emoji())
+        allowed = 'one emoji that Slack has, without skin tone, or its name there in quotes, such as ":wink:"'
+        raise entry.error(allowed, text=text, choices=_likely(text))
     return table.get(plain(emoji.character), emoji)
+
+
+def _likely(text: str) -> list[str]:
+    """Return what may have been meant by a text that is no emoji; of a word only its own name: "none" is no "one"."""
+    known = _all_emoji()
+    if ":" in text:
+        return [name for name in known if name.startswith(":") and "::" not in name]
+    return [meant for meant in (re.sub("[🏻-🏿]", "", text), f":{text.lower().replace(' ', '_')}:") if meant in known]
 
 
 def _with_reaction(emoji: Emoji, expression: str) -> Emoji:

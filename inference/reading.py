@@ -33,7 +33,7 @@ CUES = (
     "eyes_covered",
     "mouth_covered",
 )
-"""All cues that a reading may carry; left and right are the person's own. `inference.cues.RULES` has their tests."""
+"""All cues that a reading may carry; left and right are the person's own. Their tests: `inference.measures.RULES`."""
 
 
 @dataclass(frozen=True, slots=True)

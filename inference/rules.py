@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Self
 
+from inference.measures import exclusive
 from inference.reading import CUES, Emoji
 
 CUE_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -107,9 +109,12 @@ class When:
 
     def contradiction(self) -> str:
         """Return in plain words why no face can ever have all this; empty when one can."""
-        shared = [name for name in self.cues for other in self.no_cues if _members(name) <= _members(other)]
-        if shared:
+        unseen = self._unseen()
+        if shared := [name for name in self.cues if _members(name) <= unseen]:
             return f"{shared[0]} both in cues and in no_cues"
+        for one, other in combinations(self.cues, 2):
+            if all(exclusive(cue, another) for cue in _members(one) for another in _members(other)):
+                return f"{one} with {other}, which are never seen together"
         if self.sure_at_least >= self.sure_below:
             return f"sure_at_least {self.sure_at_least} with sure_below {self.sure_below}"
         if self.sure_at_least + self.second_at_least > 1 + 1e-9:
@@ -122,7 +127,7 @@ class When:
 
     def covers(self, other: When) -> bool:
         """Return True if every face that has all of the other has all of this, too."""
-        unseen = {cue for name in other.no_cues for cue in _members(name)}
+        unseen = other._unseen()
         return (
             (not self.expressions or (bool(other.expressions) and set(other.expressions) <= set(self.expressions)))
             and (not self.second or (bool(other.second) and set(other.second) <= set(self.second)))
@@ -134,6 +139,10 @@ class When:
             and self.faces_at_least <= other.faces_at_least
             and self.faces_at_most >= other.faces_at_most
         )
+
+    def _unseen(self) -> frozenset[str]:
+        """Return the cues that must not be seen."""
+        return frozenset(cue for name in self.no_cues for cue in _members(name))
 
 
 @dataclass(frozen=True, slots=True)

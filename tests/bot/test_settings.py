@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from bot.__main__ import main
 from bot.errors import SettingsError
 from bot.settings import Settings, load_settings, variables, words
 from inference import PhotoLimits
@@ -70,6 +71,30 @@ def test_one_error_names_every_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in message
 
 
+PORTS = "it takes a whole number from 0 to 65535, such as 8000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        *(("FACE2EMOJI_PORT", value, PORTS) for value in ("abc", "-1", "70000", "80.5", "0x50", "nan")),
+        ("FACE2EMOJI_MAX_BYTES", "20M", "it takes a whole number, 1 or more, such as 20971520"),
+        ("FACE2EMOJI_WORKERS", "65", "it takes a whole number from 1 to 64, such as 2"),
+        ("FACE2EMOJI_JOB_MAX_AGE", "1h", "it takes a number above 0, such as 900"),
+        ("FACE2EMOJI_JOB_RETENTION", "inf", "it takes a number above 0, such as 86400"),  # no time is so long ago
+        ("FACE2EMOJI_REQUEST_TIMEOUT", "0", "it takes a number above 0, 600 at most, such as 30"),
+        ("FACE2EMOJI_REQUEST_TIMEOUT", "nan", "it takes a number above 0, 600 at most, such as 30"),
+        ("FACE2EMOJI_LOG_LEVEL", "warn", "it takes debug, info, warning or error"),
+    ],
+)
+def test_a_wrong_value_is_told_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    assert (
+        problem(monkeypatch, {name: value}) == f"The settings are wrong. {name} is {value!r}: {says}. See .env.example."
+    )
+
+
 def test_an_error_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "12345-hush")
     monkeypatch.setenv("FACE2EMOJI_DATABASE_URL", "mysql://me:hush@example.org/bot")
@@ -106,6 +131,16 @@ def test_proxies_and_hosts_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words(settings.allowed_hosts) == ("bot.example.org", "bot")
 
 
+@pytest.mark.parametrize("name", ["checkpoint", "emoji_map"])
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    variable = variables()[name]
+    Path(".env").write_text(f"{variable}=~/mine/file\n")
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert getattr(load_settings(), name) == Path("/somewhere/mine/file")
+    message = problem(monkeypatch, {variable: "~nobody-of-that-name/file"})
+    assert f"{variable} is '~nobody-of-that-name/file': nobody here has a home folder of that name" in message
+
+
 @pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///", "postgresql://", "bot.db", "postgresql://me:hush@example.org:54x2/bot"]
 )
@@ -121,6 +156,58 @@ def test_a_database_in_memory_would_lose_jobs(monkeypatch: pytest.MonkeyPatch, u
 def test_a_misspelt_token_does_not_pass_in_silence() -> None:
     Path(".env").write_text("TELEGRAM_BOT_TOKN=123456789:AAF\n")
     with pytest.raises(SettingsError, match=r"TELEGRAM_BOT_TOKN in \.env .* TELEGRAM_BOT_TOKEN"):
+        load_settings()
+
+
+NO_EQUALS = 'write NAME=value, with nothing but "=" after the name'
+QUOTES = "write NAME=value, without quotes or with one at each end of the value"
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "says"),
+    [
+        ("TELEGRAM_BOT_TOKEN: 123456789:hush", 1, NO_EQUALS),
+        ("TELEGRAM_BOT_TOKEN:123456789:hush", 1, NO_EQUALS),
+        ("FACE2EMOJI_TOKEN_KEY:hushhushhushhushhushhushhushhush=", 1, NO_EQUALS),  # as openssl writes one
+        ("123456789:hush", 1, NO_EQUALS),
+        ("# mine\n\n\nFACE2EMOJI_PORT 8471\nFACE2EMOJI_HOST=::", 4, NO_EQUALS),
+        ("FACE2EMOJI_HOST=::\nexport FACE2EMOJI_PORT\n", 2, NO_EQUALS),
+        ("FACE2EMOJI PORT=8471", 1, NO_EQUALS),
+        ("=hush", 1, NO_EQUALS),
+        ('\nTELEGRAM_BOT_TOKEN="123456789:hush\n', 2, QUOTES),
+        ("TELEGRAM_BOT_TOKEN = '123456789:hush\nFACE2EMOJI_PORT=8471\n", 1, QUOTES),
+        ('export TELEGRAM_BOT_TOKEN="123456789:hush\nFACE2EMOJI_PORT="8471"\n', 1, QUOTES),
+        ('TELEGRAM_BOT_TOKEN="123456789:hush" of the bot', 1, QUOTES),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_that_sets_nothing_does_not_pass_in_silence(
+    written: str, line: int, says: str, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(".env").write_text(written, newline=end)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f".env, line {line}: {says}" in caught.value.message
+    assert "hush" not in caught.value.message
+    assert caplog.messages == []  # said once
+
+
+def test_what_other_programs_understand_in_the_file_is_fine() -> None:
+    Path(".env").write_text("\ufeff# ours\n\n  export FACE2EMOJI_PORT = '8001' # a note\nother.name-1=it's\nEMPTY=\n\n")
+    assert load_settings().port == 8001
+
+
+def test_the_commands_refuse_such_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("FACE2EMOJI_PORT 8471\nFACE2EMOJI_WORKERS=none\n")
+    assert main(["doctor"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"The settings are wrong. .env, line 1: {NO_EQUALS}; FACE2EMOJI_WORKERS is 'none': ")
+
+
+def test_a_folder_in_place_of_the_file_is_named() -> None:
+    Path(".env").mkdir()
+    with pytest.raises(SettingsError, match=r"^\.env is a folder\."):
         load_settings()
 
 

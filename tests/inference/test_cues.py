@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from inference import load_reader
 from inference.crops import anchors_of, crop
-from inference.cues import RULES, read_cues
+from inference.cues import read_cues
 from inference.faces import FaceFinder
 from inference.head import Points, hold_still, mean_face
+from inference.measures import RULES
 from inference.photo import decode
 from inference.reading import CUES
 from training.drawn_faces import (
