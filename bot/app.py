@@ -309,7 +309,7 @@ class Bot:
         self._service = photo_service(settings, load, metrics)
         self._chats = chats_of(settings, self._service, metrics)
         emoji_map = load_emoji_map(settings.emoji_map)
-        web = WebChannel(
+        self._web = WebChannel(
             self._service,
             metrics,
             emoji_map,
@@ -332,7 +332,7 @@ class Bot:
         )
         self._server = Server(
             uvicorn.Config(
-                web.app(),
+                self._web.app(),
                 http=behind(gate),
                 access_log=False,  # it would write down addresses
                 date_header=False,
@@ -346,7 +346,7 @@ class Bot:
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already
             ),
-            self._service.give_up,
+            self._give_up,
         )
 
     async def run(self, sock: socket.socket, announce: Callable[[str], None] = say) -> None:
@@ -371,6 +371,10 @@ class Bot:
         await close_readers(self._service)
         with contextlib.suppress(asyncio.CancelledError):
             await starting
+
+    def _give_up(self) -> None:
+        self._service.give_up()
+        self._web.give_up()
 
     def stop(self) -> None:
         """Finish what is under way, then end `run`; may be called from any thread."""

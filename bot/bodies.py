@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from bot.errors import EMPTY_BODY, TOO_MANY_BYTES, Busy, TooSlow
+from bot.errors import EMPTY_BODY, TOO_MANY_BYTES, Busy, NotReady, TooSlow
 from inference import ImageTooLarge, UnreadableImage, size_in_words
 
 _BODIES_AT_ONCE = 8  # full-size ones; most photos are far smaller
+_DRAIN_SECONDS = 1.0
 
 
 class Bodies:
@@ -26,6 +27,8 @@ class Bodies:
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._free = _BODIES_AT_ONCE * max_bytes
+        self._arriving: set[asyncio.Timeout] = set()
+        self._given_up = False
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[bytes]:
@@ -36,13 +39,14 @@ class Bodies:
             UnreadableImage: the body is empty.
             TooSlow: it did not arrive in time.
             Busy: too many bytes are held already.
+            NotReady: the server ends, and does not wait for the rest.
         """
         if int(request.headers.get("content-length", "0")) > self._max_bytes:
             raise self._too_large()
         chunks: list[bytes] = []
         held = 0
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._in_time():
                 async for chunk in request.stream():
                     held += len(chunk)
                     self._free -= len(chunk)
@@ -54,29 +58,44 @@ class Bodies:
             if not held:
                 raise UnreadableImage(EMPTY_BODY)
             yield b"".join(chunks)
-        except TimeoutError:
-            raise TooSlow from None
         finally:
             self._free += held
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(0 if self._given_up else self._timeout) as timeout:
+                self._arriving.add(timeout)
+                yield
+        except TimeoutError:
+            raise (NotReady if self._given_up else TooSlow) from None
+        finally:
+            self._arriving.discard(timeout)
+
+    def give_up(self) -> None:
+        """Wait for no body any more, now and from now on: the server ends."""
+        self._given_up = True
+        for timeout in self._arriving:
+            if not timeout.expired():
+                timeout.reschedule(0)
+
+    async def drain(self, request: Request) -> bool:
+        """Throw away what is left of a refused body, so that its sender sees the answer, not a broken connection.
+
+        Returns:
+            True when the body came to its end, False when the connection should be closed.
+        """
+        if "expect" in request.headers:  # still waiting for our word: nothing was sent, nothing will be
+            return False
+        try:
+            async with asyncio.timeout(0 if self._given_up else _DRAIN_SECONDS):
+                async for _ in request.stream():
+                    pass
+        except (TimeoutError, ClientDisconnect):
+            return False
+        except RuntimeError:  # Starlette's way of saying that it was read to its end before
+            pass
+        return True
+
     def _too_large(self) -> ImageTooLarge:
         return ImageTooLarge(TOO_MANY_BYTES.format(limit=size_in_words(self._max_bytes)))
-
-
-async def drain(request: Request, seconds: float = 1) -> bool:
-    """Throw away what is left of a refused body, so that its sender sees the answer instead of a broken connection.
-
-    Returns:
-        True when the body came to its end, False when the connection should be closed.
-    """
-    if "expect" in request.headers:  # still waiting for our word: nothing was sent, nothing will be
-        return False
-    try:
-        async with asyncio.timeout(seconds):
-            async for _ in request.stream():
-                pass
-    except (TimeoutError, ClientDisconnect):
-        return False
-    except RuntimeError:  # Starlette's way of saying that it was read to its end before
-        pass
-    return True

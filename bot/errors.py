@@ -79,10 +79,11 @@ class WrongContentType(BotError):
 
 
 class WrongSwitch(BotError):
-    """A switch in the address, such as `?explain=`, with another value than 0 or 1."""
+    """A switch in the address that does not exist, or, such as `?explain=`, with another value than 0 or 1."""
 
     code = "wrong_switch"
     sentence = "?{switch}= takes 1 for yes or 0 for no."
+    unknown = "There is no ?{unknown}= here, only ?{switch}=1."
 
 
 class TooSlow(BotError):

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketClose
 
 from bot.addresses import HostNames, network
-from bot.bodies import Bodies, drain
+from bot.bodies import Bodies
 from bot.errors import (
     BadRequest,
     BotError,
@@ -90,6 +90,8 @@ HEADERS = {
 """Sent with every answer."""
 
 _NOT_PHOTOS = ("multipart/", "text/", "application/json")
+_FORM = "application/x-www-form-urlencoded"
+_CURL = "With curl it is --data-binary @photo: -d takes line breaks out of what it sends."
 _STATIC = Path(__file__).parent / "static"
 _CACHES = {"/": b"no-cache", "/static": b"no-cache", "/emoji": b"public, max-age=31536000, immutable"}
 # The page is asked for anew each time, and answered 304 when unchanged; readings and errors are kept nowhere.
@@ -158,6 +160,10 @@ class WebChannel:
             exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
         )
         return _Envelope(starlette, self._metrics, _paths(starlette), self._hosts)
+
+    def give_up(self) -> None:
+        """Wait for no photo that is still arriving: the server ends."""
+        self._bodies.give_up()
 
     async def page(self, request: Request) -> Response:
         """Serve the page itself; its script and style come from ``/static``."""
@@ -234,8 +240,10 @@ class WebChannel:
             return Response(status_code=499)  # nobody is there to see it but the metrics
         except Face2EmojiError as error:
             log.info("refused", code=error.code)
+            if isinstance(error, UnreadableImage | UnsupportedFormat) and _is_form(request):
+                error = type(error)(f"{error.message} {_CURL}")
             response = _error(error)
-            if not await drain(request):
+            if not await self._bodies.drain(request):
                 response.headers["connection"] = "close"
             return response
 
@@ -270,11 +278,18 @@ def _address(connection: HTTPConnection) -> str:
     return network(connection.client.host) if connection.client else ""
 
 
+def _is_form(request: Request) -> bool:
+    """Tell whether the body calls itself a form: so curl calls whatever it is told to send."""
+    return request.headers.get("content-type", "").startswith(_FORM)
+
+
 def _paths(app: Starlette) -> set[str]:
     return {route.path for route in app.routes if isinstance(route, Route)}
 
 
 def _is_on(request: Request, switch: str) -> bool:
+    if unknown := request.query_params.keys() - {switch}:
+        raise WrongSwitch(WrongSwitch.unknown.format(unknown=min(unknown)[:20], switch=switch))
     value = request.query_params.get(switch, "0")
     if value not in ("0", "1"):
         raise WrongSwitch(WrongSwitch.sentence.format(switch=switch))

@@ -79,7 +79,12 @@ def test_a_photo_to_mask_is_refused_as_one_to_read_is(serve: Serve) -> None:
 def test_curl_without_a_content_type_is_welcome(serve: Serve) -> None:
     served = serve()
     assert served.post().status_code == 200
-    assert served.post(headers={"content-type": "application/x-www-form-urlencoded"}).status_code == 200
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert served.post(headers=form).status_code == 200
+    served.reader.answers[b"bad"] = UnreadableImage("It is damaged.")
+    said = [served.post(b"bad", headers=headers).json()["error"]["message"] for headers in (None, form)]
+    assert said[0] == "It is damaged."
+    assert said[1].startswith("It is damaged. With curl it is --data-binary")
 
 
 @pytest.mark.parametrize(
@@ -398,6 +403,9 @@ def test_a_switch_with_another_value_is_refused_in_words(serve: Serve, query: st
     assert error_of(response) == (422, "wrong_switch")
     assert response.json()["error"]["message"] == "?explain= takes 1 for yes or 0 for no."
     assert error_of(served.mask(query="?everyone=2")) == (422, "wrong_switch")
+    misspelt = served.http.post("/api/read?explian=1", content=b"photo")
+    assert error_of(misspelt) == (422, "wrong_switch")
+    assert misspelt.json()["error"]["message"] == "There is no ?explian= here, only ?explain=1."
     assert served.reader.seen == []
     assert served.http.post("/api/read?explain=0", content=b"photo").json() == READING.to_json()
 

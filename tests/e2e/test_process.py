@@ -208,6 +208,24 @@ def test_a_signal_while_many_photos_wait_is_obeyed_in_ten_seconds_and_told_to_th
     assert "unexpected" not in errors
 
 
+def test_a_signal_while_a_photo_still_arrives_is_told_to_its_sender() -> None:
+    port = free_port()
+    with started(PORT=str(port), WORKERS="1") as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Face2Emoji is ready")
+        sender = socket.create_connection(("127.0.0.1", port), 30)
+        sender.sendall(b"POST /api/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegun")
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        with sender, sender.makefile("rb") as file:
+            answer = file.read().decode()
+        code, _, errors = end(process)
+    assert answer.startswith("HTTP/1.1 503 ")
+    assert "retry-after: 2" in answer
+    assert '"code":"not_ready"' in answer
+    assert (code, [line for line in errors.splitlines() if "refused" not in line]) == (0, [])
+
+
 def test_the_bot_s_own_process_loads_no_native_decoder_and_no_network() -> None:
     port = free_port()
     with started(PORT=str(port), WORKERS="1") as process:
