@@ -220,11 +220,17 @@ def test_no_face_is_an_answer(page: Page) -> None:
 
 def test_what_is_no_photo_gets_the_servers_sentence(page: Page, complaints: Complaints) -> None:
     complaints.expected = ("Failed to load resource: the server responded with a status of 415",)
+    upload(page, ASTRONAUT.read_bytes())
+    assert_smiling(page)
+    expect(page.locator("#seen")).to_be_visible()
     upload(page, b"These are words, not pixels. " * 100)
     expect(page.locator("#headline")).to_have_text("That did not work")
     assert len(page.locator("#detail").inner_text()) > 20
     expect(page.locator("#invitation")).to_be_visible()
-    upload(page, ASTRONAUT.read_bytes())
+    # Nothing of the face before is left.
+    expect(page.locator("#seen")).to_be_hidden()
+    expect(page.locator("#copy")).to_have_accessible_name("🙈")
+    page.locator(".card button").first.click()
     assert_smiling(page)
 
 
