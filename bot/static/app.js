@@ -42,7 +42,7 @@ let snapshots = 0;
 
 const faces = new Faces(byId("faces"), (index) => {
   chosen = index;
-  if (shown) showReading(shown);
+  if (shown) announce(showReading(shown));
 });
 const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), () => {
   if (!live.on) leave();
@@ -107,7 +107,7 @@ function showControls() {
   view.frame.classList.toggle("reading", selected?.words === WORDS.reading);
 }
 
-/** @param {Reading} reading */
+/** @param {Reading} reading @returns {string} what is shown, in words */
 function showReading(reading) {
   shown = reading;
   const { width, height } = reading;
@@ -116,10 +116,11 @@ function showReading(reading) {
   faces.show(all, width, height, index, live.on);
   if (!all.length) {
     showMessage("🔍", WORDS.noFace, live.on ? WORDS.noFaceLive : WORDS.noFaceHelp);
-    return;
+    return WORDS.noFace;
   }
   const several = all.length > 1 ? `, face ${index + 1} of ${all.length}` : "";
   showFace(all[index], several);
+  return `${all[index].emoji_name}: ${all[index].expression}, ${byId("detail").textContent}`;
 }
 
 /** The face that gave the picture its emoji; of several, the biggest and surest. @param {Reading} reading */
@@ -167,6 +168,7 @@ async function select(picture) {
   leave();
   selected = picture;
   pictures.mark(picture);
+  announce(""); // who chooses hears the answer, also where it is the same as before
   showSelected();
   await preview(picture);
 }
@@ -190,15 +192,15 @@ async function preview(picture) {
 /** What is known of the selected picture. */
 function showSelected() {
   if (!selected) return;
-  const { reading, words, failed } = selected;
+  const { name, reading, words, failed } = selected;
   if (reading) {
     if (!view.placeholder.hidden) setSize(reading.width, reading.height);
-    showReading(reading);
-    const main = reading.faces[mainFace(reading)];
-    announce(main ? `${main.emoji_name}: ${main.expression}, ${byId("detail").textContent}` : WORDS.noFace);
+    announce(`${name}: ${showReading(reading)}`);
   } else {
-    showMessage(failed ? "🙈" : "⏳", failed ? WORDS.failed : WORDS.reading, words === WORDS.reading ? "" : words);
-    announce(`${failed ? WORDS.failed : WORDS.reading}. ${words}`);
+    const headline = failed ? WORDS.failed : WORDS.reading;
+    const detail = words === headline ? "" : words;
+    showMessage(failed ? "🙈" : "⏳", headline, detail);
+    announce(`${name}: ${headline}${detail && `. ${detail}`}`);
     if (failed && !view.placeholder.hidden) showStage(null);
   }
   showControls();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -336,6 +337,34 @@ def test_several_pictures_have_a_card_each_in_order(page: Page, complaints: Comp
     page.get_by_role("button", name="Clear").click()
     expect(cards).to_have_count(0)
     expect(page.locator("#invitation")).to_be_visible()
+
+
+def test_who_chooses_a_photo_or_a_face_hears_which_answer_is_whose(page: Page) -> None:
+    two = smile((1024, 512))
+    two.paste(Image.open(ASTRONAUT), (512, 0))
+    data = encoded(two, "PNG")
+    files: list[FilePayload] = [{"name": name, "mimeType": "", "buffer": data} for name in ("a.png", "b.png", "b.png")]
+    page.set_input_files("#file", files)
+    cards = page.locator(".card")
+    for card in cards.all():
+        expect(card).to_contain_text("2 faces")
+    announcer = page.locator("#announcer")
+    expect(announcer).to_have_text(re.compile(r"^a\.png: grinning face: happy, \d\d% sure, face \d of 2$"))
+    for number in (0, 1):
+        page.locator(".face").nth(number).click()
+        expect(announcer).to_contain_text(f"face {number + 1} of 2")
+    page.evaluate(
+        """() => {
+            const announcer = document.getElementById("announcer");
+            window.spoken = [];
+            new MutationObserver(() => window.spoken.push(announcer.textContent)).observe(announcer, {childList: true});
+        }"""
+    )
+    for card in (cards.nth(1), cards.nth(2)):  # the same name, and the same answer
+        card.locator("button").first.click()
+        expect(card.locator("button").first).to_have_attribute("aria-current", "true")
+    page.wait_for_function("window.spoken.length === 2")
+    assert all(words.startswith("b.png: grinning face: happy") for words in page.evaluate("window.spoken"))
 
 
 def test_the_emoji_is_copied_and_explained(page: Page) -> None:
