@@ -16,6 +16,7 @@ const ANNOUNCE_MS = 2000; // live must not flood a screen reader
 const NOTICE_MS = 4000; // for which words stay that the next answer would wipe away
 const SNAPSHOT_QUALITY = 0.92;
 const STRIP = 12; // emoji that the strip keeps
+const OURS = ["⏳", "👀", "🔍", "🙈", "🤷"]; // what the page itself shows, beside answers and the invitation
 
 const view = {
   frame: byId("frame"),
@@ -310,6 +311,7 @@ function start() {
   for (const image of document.querySelectorAll("img[data-emoji]")) {
     if (image instanceof HTMLImageElement) draw(image, image.dataset.emoji ?? "");
   }
+  OURS.forEach((emoji) => picture(emoji)); // fetched now: when the server is gone, it is too late
   const file = byId("file");
   byId("choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {

@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.e2e.conftest import Complaints
 from tests.e2e.looks import SMILES, assert_accessible, assert_boxed, assert_smiling, place, yellow
-from tests.e2e.served import ASTRONAUT, FACE_CENTRE
+from tests.e2e.served import ASTRONAUT, FACE_CENTRE, running_bot
 
 MEBIBYTE = 2**20
 
@@ -272,6 +272,21 @@ def test_the_server_answers_at_once_while_it_reads_large_photos(address: str) ->
     assert {photo.result().json()["emoji"] for photo in photos} <= set(SMILES)
     assert len(waits) > 3
     assert sorted(waits)[len(waits) // 2] < 0.5
+
+
+def test_a_server_that_is_gone_is_told_with_the_pages_own_emoji(browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        with running_bot() as address:
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+        for data in (ASTRONAUT.read_bytes(), b""):
+            upload(page, data)
+        expect(page.locator("#detail")).to_contain_text("The file is empty")
+        expect(page.locator(".card").first).to_contain_text("The server does not answer")
+        page.locator(".card button").first.click()
+        drawn = "[...document.querySelectorAll('#emoji, .card-emoji')].every(image => image.naturalWidth > 0)"
+        page.wait_for_function(drawn)
 
 
 def test_offline_is_said_in_words_and_tried_again(page: Page, complaints: Complaints) -> None:
