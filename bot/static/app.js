@@ -28,6 +28,7 @@ const view = {
   cover: byId("cover"),
   download: byId("download"),
   snapshot: byId("snapshot"),
+  note: byId("note"),
   strip: byId("strip"),
 };
 
@@ -100,6 +101,8 @@ function showControls() {
   view.live.textContent = live.on ? WORDS.stopLive : WORDS.goLive;
   view.snapshot.hidden = byId("live-bar").hidden = byId("lately").hidden = !live.on;
   view.download.hidden = live.on;
+  view.note.hidden = !selected;
+  view.note.textContent = selected?.note ?? "";
   view.cover.disabled = !live.on && !selected?.reading;
   view.download.disabled = !selected?.reading;
   view.snapshot.disabled = !shown;
@@ -193,10 +196,10 @@ async function preview(picture) {
 /** What is known of the selected picture. */
 function showSelected() {
   if (!selected) return;
-  const { name, reading, words, failed } = selected;
+  const { name, reading, note, words, failed } = selected;
   if (reading) {
     if (!view.placeholder.hidden) setSize(reading.width, reading.height);
-    announce(`${name}: ${showReading(reading)}`);
+    announce(`${name}: ${showReading(reading)}${note && `. ${note}`}`);
   } else {
     const headline = failed ? WORDS.failed : WORDS.reading;
     const detail = words === headline ? "" : words;
@@ -217,20 +220,18 @@ async function toggleCover() {
   }
   const picture = selected;
   if (!picture || view.frame.classList.contains("reading")) return;
+  const { signal } = pictures.visit;
   view.frame.classList.add("reading");
   if (covering) announce(WORDS.covering);
   try {
-    await picture.cover(covering, pictures.visit.signal);
-    if (picture !== selected) return;
-    await preview(picture);
-    announce(covering ? WORDS.covered : WORDS.uncovered);
+    await picture.cover(covering, signal);
+    if (picture === selected) await preview(picture);
   } catch (error) {
-    if (picture !== selected) return;
-    byId("detail").textContent = words(error);
-    announce(words(error));
+    if (!signal.aborted) picture.trouble = `${WORDS.notCovered} ${words(error)}`;
   } finally {
     if (picture === selected) showControls();
   }
+  if (picture === selected) announce(covering ? picture.note : WORDS.uncovered);
 }
 
 // ---- live ----

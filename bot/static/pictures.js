@@ -28,6 +28,8 @@ export class Picture {
     this.covered = false;
     /** @type {Blob | null} */
     this.masked = null;
+    /** Why its faces are not covered, where that was asked for. */
+    this.trouble = "";
     /** While its faces are being covered. @type {Promise<void> | null} */
     this.covering = null;
     this.addresses = new Map();
@@ -44,6 +46,11 @@ export class Picture {
   get address() {
     if (!this.addresses.has(this.shown)) this.addresses.set(this.shown, URL.createObjectURL(this.shown));
     return this.addresses.get(this.shown);
+  }
+
+  /** What is to be known of it beside its answer. */
+  get note() {
+    return this.covered ? WORDS.covered : this.trouble;
   }
 
   forget() {
@@ -64,8 +71,9 @@ export class Picture {
 
   /** @param {boolean} covered @param {AbortSignal} signal */
   async change(covered, signal) {
-    if (covered && !this.masked) this.masked = await mask(this.photo, signal);
-    this.covered = covered;
+    if (covered) this.masked ??= await mask(this.photo, signal);
+    this.covered = covered && this.masked !== null;
+    this.trouble = covered && !this.masked ? WORDS.nothingCovered : "";
     this.card.refresh();
   }
 

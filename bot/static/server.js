@@ -64,8 +64,11 @@ export async function read(photo, onWait, signal) {
   }
 }
 
-/** The picture with its faces covered. @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Blob>} */
-export const mask = async (photo, signal) => (await post("/api/mask?everyone=1", photo, signal)).blob();
+/** The picture with its faces covered; null: there are none. @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Blob | null>} */
+export async function mask(photo, signal) {
+  const response = await post("/api/mask?everyone=1", photo, signal);
+  return response.headers.get("x-faces-covered") === "0" ? null : response.blob();
+}
 
 /**
  * Send frames and take their answers, one at a time, until the signal aborts or the server refuses. A lost connection is

@@ -33,6 +33,8 @@ export const WORDS = {
   cleared: "The photos are gone.",
   covering: "Covering the faces",
   covered: "Every face that was found is covered. Look closely before you share the photo.",
+  nothingCovered: "No face was found, so nothing is covered.",
+  notCovered: "The faces are not covered.",
   uncovered: "The faces are shown again.",
   noCues: "nothing in particular",
   empty: "The file is empty, or it is a folder. Choose image files.",

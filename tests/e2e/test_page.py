@@ -149,14 +149,20 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     expect(download).to_be_disabled()
     page.set_input_files("#file", ASTRONAUT)
     assert_smiling(page)
+    below = page.locator("#pictures")
     before = [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))]
+    end = below.bounding_box()
     cover.focus()
     page.keyboard.press("Enter")
     expect(cover).to_have_attribute("aria-pressed", "true")
     expect(cover).to_be_focused()
-    expect(page.locator("#announcer")).to_contain_text("covered")
+    warning = "Every face that was found is covered. Look closely before you share the photo."
+    expect(page.locator("#announcer")).to_have_text(warning)
+    expect(page.locator("#note")).to_have_text(warning)
+    expect(page.locator("#note")).to_be_visible()
     expect(page.locator(".rider")).to_be_hidden()
     assert [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))] == before
+    assert below.bounding_box() == pytest.approx(end, abs=0.5)
     page.keyboard.press("Tab")
     expect(download).to_be_focused()
     with page.expect_download() as saved:
@@ -168,6 +174,7 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     cover.click()
     expect(cover).to_have_attribute("aria-pressed", "false")
     expect(page.locator(".rider")).to_be_visible()
+    expect(page.locator("#note")).to_be_empty()
     with page.expect_download() as saved:
         download.click()
     saved.value.save_as(tmp_path / "riding.jpg")
@@ -183,8 +190,23 @@ def test_a_photo_whose_faces_cannot_be_covered_says_why(page: Page, complaints: 
     page.set_input_files("#file", ASTRONAUT)
     assert_smiling(page)
     page.get_by_role("button", name="Cover faces").click()
-    expect(page.locator("#detail")).to_have_text("Many photos are being read.")
+    expect(page.locator("#note")).to_have_text("The faces are not covered. Many photos are being read.")
+    expect(page.locator("#announcer")).to_have_text("The faces are not covered. Many photos are being read.")
+    expect(page.locator("#detail")).to_contain_text("% sure")  # the reading stands
     expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
+    page.unroute("**/api/mask*")
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_contain_text("Every face that was found is covered.")
+
+
+def test_where_no_face_is_none_is_said_to_be_covered(page: Page) -> None:
+    upload(page, encoded(Image.new("RGB", (300, 200), (120, 140, 90)), "PNG"))
+    expect(page.locator("#headline")).to_have_text("No face found")
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_have_text("No face was found, so nothing is covered.")
+    expect(page.locator("#announcer")).to_have_text("No face was found, so nothing is covered.")
+    expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
+    assert_accessible(page)
 
 
 def test_a_download_waits_until_the_faces_are_covered(page: Page, tmp_path: Path) -> None:
