@@ -104,7 +104,7 @@ function showControls() {
   view.note.hidden = !selected;
   view.note.textContent = selected?.note ?? "";
   view.cover.disabled = !live.on && !selected?.reading;
-  view.download.disabled = !selected?.reading;
+  view.download.disabled = !selected?.ready;
   view.snapshot.disabled = !shown;
   view.cover.setAttribute("aria-pressed", String(live.on ? faces.covering : (selected?.covered ?? false)));
   view.frame.classList.toggle("covered", !live.on && (selected?.covered ?? false));
@@ -177,20 +177,15 @@ async function select(picture) {
   await preview(picture);
 }
 
-/** Show the picture itself; where the browser cannot decode it, a neutral ground. @param {Picture} picture */
+/** Show the picture itself; where the browser cannot draw it, a neutral ground. @param {Picture} picture */
 async function preview(picture) {
   const address = picture.address;
-  view.photo.src = address;
-  const decoded = await view.photo.decode().then(
-    () => true,
-    () => false,
-  );
+  const drawn = await picture.drawIn(view.photo);
   if (picture !== selected || picture.address !== address) return;
-  if (decoded) setSize(view.photo.naturalWidth, view.photo.naturalHeight);
+  if (drawn) setSize(view.photo.naturalWidth, view.photo.naturalHeight);
   else if (picture.reading) setSize(picture.reading.width, picture.reading.height);
   else setSize(4, 3);
-  view.placeholder.classList.toggle("hopeless", picture.failed);
-  showStage(decoded ? view.photo : picture.failed ? null : view.placeholder);
+  showStage(drawn ? view.photo : picture.failed ? null : view.placeholder);
 }
 
 /** What is known of the selected picture. */

@@ -31,6 +31,7 @@ export const WORDS = {
   notCopied: "This browser does not let the page copy. Select the emoji and copy it by hand.",
   kept: "kept below.",
   cleared: "The photos are gone.",
+  notDrawn: "Your browser cannot put emoji on this photo. Cover its faces to download it.",
   covering: "Covering the faces",
   covered: "Every face that was found is covered. Look closely before you share the photo.",
   nothingCovered: "No face was found, so nothing is covered.",

@@ -64,6 +64,77 @@ def test_a_photo_turned_by_exif_stands_upright_with_its_box(page: Page) -> None:
     assert shown["width"] / shown["height"] == pytest.approx(512 / 900, rel=0.02)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_that_the_browser_does_not_turn_has_no_box_in_the_wrong_place(page: Page, orientation: int) -> None:
+    ways = Image.Transpose
+    lie = {
+        2: ways.FLIP_LEFT_RIGHT,
+        3: ways.ROTATE_180,
+        4: ways.FLIP_TOP_BOTTOM,
+        5: ways.TRANSPOSE,
+        6: ways.ROTATE_90,
+        7: ways.TRANSVERSE,
+        8: ways.ROTATE_270,
+    }
+    upright = smile((512, 512), (60, 100))  # a square: its size does not tell
+    lying = upright.transpose(lie[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Camera"
+    exif.endian = ">" if orientation % 2 else "<"
+    upload(page, encoded(lying, "WEBP", exif=exif, quality=92), "turned.webp")
+    assert_smiling(page)
+    shown = page.locator("#photo" if orientation == 1 else "#placeholder")
+    expect(shown).to_be_visible()
+    face = ((FACE_CENTRE[0] + 60) / 512, (FACE_CENTRE[1] + 100) / 512)
+    assert_boxed(page, "#frame", face, 0.5)
+    expect(page.locator(".thumbnail")).to_be_visible(visible=orientation == 1)
+    for download in page.get_by_role("button", name="Download").all():
+        expect(download).to_be_enabled(enabled=orientation == 1)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "TIFF"])
+def test_a_photo_the_browser_cannot_draw_is_downloaded_with_covered_faces(
+    page: Page, tmp_path: Path, kind: str
+) -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    upload(page, encoded(smile(), kind), f"one.{kind}")
+    assert_smiling(page)
+    advice = "Your browser cannot put emoji on this photo. Cover its faces to download it."
+    expect(page.locator("#note")).to_have_text(advice)
+    expect(page.locator("#announcer")).to_contain_text(advice)
+    downloads = page.get_by_role("button", name="Download").all()
+    assert len(downloads) == 2
+    for download in downloads:
+        expect(download).to_be_disabled()
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#photo")).to_be_visible()
+    expect(page.locator(".thumbnail")).to_be_visible()
+    expect(page.locator("#note")).not_to_contain_text(advice)
+    for download in downloads:
+        with page.expect_download() as saved:
+            download.click()
+        saved.value.save_as(tmp_path / "saved.jpg")
+        assert yellow(Image.open(tmp_path / "saved.jpg").getpixel((228, 90)))  # the forehead
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_have_text(advice)
+    expect(page.locator("#placeholder")).to_be_visible()
+    expect(page.locator(".thumbnail")).to_be_hidden()
+    assert_accessible(page)
+
+
+def test_a_photo_too_large_for_the_browsers_canvas_says_so(page: Page) -> None:
+    upload(page, encoded(Image.new("L", (70_000, 40)), "PNG"), "long.png")
+    expect(page.locator("#headline")).to_have_text("No face found")
+    upload(page, ASTRONAUT.read_bytes())
+    assert_smiling(page)
+    page.get_by_role("button", name="Download long.png").click()
+    expect(page.locator("#note")).to_contain_text("Your browser cannot put emoji on this photo.")
+    expect(page.locator("#announcer")).to_contain_text("long.png: No face found. Your browser cannot")
+
+
 def test_a_photo_the_browser_cannot_show_is_answered_all_the_same(page: Page) -> None:
     from pillow_heif import register_heif_opener
 
