@@ -59,9 +59,10 @@ class LiveFull(BotError):
 
 
 class LiveRefused(BotError):
-    """Something else than small pictures came in over a live connection, or nothing for too long."""
+    """Live is switched off, or something else than small pictures came in, or nothing for too long."""
 
     code = "live_refused"
+    off = "Live is switched off here. Read single photos instead."
     words = "A live connection takes frames only: the bytes of a small picture, one message each."
     too_large = "The frames are too large for a live connection. Send at most {pixels} pixels each."
     idle = "No frame has come for {seconds:.0f} seconds, so the live connection was closed."

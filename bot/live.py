@@ -52,7 +52,7 @@ class LiveStreams:
         service: reads the frames.
         emoji_map: chooses by the calmed readings.
         metrics: counts the connections.
-        limit: how many there may be.
+        limit: how many there may be; 0 switches live off.
     """
 
     def __init__(self, service: PhotoService, emoji_map: EmojiMap, metrics: Metrics, *, limit: int) -> None:
@@ -86,6 +86,8 @@ class LiveStreams:
 
     @contextmanager
     def _place(self, address: str) -> Iterator[None]:
+        if not self._limit:
+            raise _Ended(REFUSED, LiveRefused(LiveRefused.off))
         if self._open.total() >= self._limit:
             raise _Ended(FULL, LiveFull())
         if address and self._open[address] >= max(1, self._limit // 2):

@@ -29,6 +29,7 @@ const listed = { cues: "?", why: /** @type {Explanation | undefined} */ (undefin
 /** Words instead of a reading. @param {string} emoji @param {string} headline @param {string} [detail] */
 export function showMessage(emoji, headline, detail = "") {
   view.copy.disabled = true;
+  view.copy.removeAttribute("aria-label");
   draw(view.emoji, emoji);
   write(view.headline, headline);
   write(view.detail, detail);

@@ -16,6 +16,7 @@ const ANNOUNCE_MS = 2000; // live must not flood a screen reader
 const NOTICE_MS = 4000; // for which words stay that the next answer would wipe away
 const SNAPSHOT_QUALITY = 0.92;
 const STRIP = 12; // emoji that the strip keeps
+const OURS = ["⏳", "👀", "🔍", "🙈", "🤷"]; // what the page itself shows, beside answers and the invitation
 
 const view = {
   frame: byId("frame"),
@@ -27,6 +28,7 @@ const view = {
   cover: byId("cover"),
   download: byId("download"),
   snapshot: byId("snapshot"),
+  note: byId("note"),
   strip: byId("strip"),
 };
 
@@ -42,7 +44,7 @@ let snapshots = 0;
 
 const faces = new Faces(byId("faces"), (index) => {
   chosen = index;
-  if (shown) showReading(shown);
+  if (shown) announce(showReading(shown));
 });
 const pictures = new Pictures(select, (changed) => changed === selected && showSelected(), () => {
   if (!live.on) leave();
@@ -99,15 +101,17 @@ function showControls() {
   view.live.textContent = live.on ? WORDS.stopLive : WORDS.goLive;
   view.snapshot.hidden = byId("live-bar").hidden = byId("lately").hidden = !live.on;
   view.download.hidden = live.on;
+  view.note.hidden = !selected;
+  view.note.textContent = selected?.note ?? "";
   view.cover.disabled = !live.on && !selected?.reading;
-  view.download.disabled = !selected?.reading;
+  view.download.disabled = !selected?.ready;
   view.snapshot.disabled = !shown;
   view.cover.setAttribute("aria-pressed", String(live.on ? faces.covering : (selected?.covered ?? false)));
   view.frame.classList.toggle("covered", !live.on && (selected?.covered ?? false));
   view.frame.classList.toggle("reading", selected?.words === WORDS.reading);
 }
 
-/** @param {Reading} reading */
+/** @param {Reading} reading @returns {string} what is shown, in words */
 function showReading(reading) {
   shown = reading;
   const { width, height } = reading;
@@ -116,10 +120,11 @@ function showReading(reading) {
   faces.show(all, width, height, index, live.on);
   if (!all.length) {
     showMessage("🔍", WORDS.noFace, live.on ? WORDS.noFaceLive : WORDS.noFaceHelp);
-    return;
+    return WORDS.noFace;
   }
   const several = all.length > 1 ? `, face ${index + 1} of ${all.length}` : "";
   showFace(all[index], several);
+  return `${all[index].emoji_name}: ${all[index].expression}, ${byId("detail").textContent}`;
 }
 
 /** The face that gave the picture its emoji; of several, the biggest and surest. @param {Reading} reading */
@@ -167,38 +172,34 @@ async function select(picture) {
   leave();
   selected = picture;
   pictures.mark(picture);
+  announce(""); // who chooses hears the answer, also where it is the same as before
   showSelected();
   await preview(picture);
 }
 
-/** Show the picture itself; where the browser cannot decode it, a neutral ground. @param {Picture} picture */
+/** Show the picture itself; where the browser cannot draw it, a neutral ground. @param {Picture} picture */
 async function preview(picture) {
   const address = picture.address;
-  view.photo.src = address;
-  const decoded = await view.photo.decode().then(
-    () => true,
-    () => false,
-  );
+  const drawn = await picture.drawIn(view.photo);
   if (picture !== selected || picture.address !== address) return;
-  if (decoded) setSize(view.photo.naturalWidth, view.photo.naturalHeight);
+  if (drawn) setSize(view.photo.naturalWidth, view.photo.naturalHeight);
   else if (picture.reading) setSize(picture.reading.width, picture.reading.height);
   else setSize(4, 3);
-  view.placeholder.classList.toggle("hopeless", picture.failed);
-  showStage(decoded ? view.photo : picture.failed ? null : view.placeholder);
+  showStage(drawn ? view.photo : picture.failed ? null : view.placeholder);
 }
 
 /** What is known of the selected picture. */
 function showSelected() {
   if (!selected) return;
-  const { reading, words, failed } = selected;
+  const { name, reading, note, words, failed } = selected;
   if (reading) {
     if (!view.placeholder.hidden) setSize(reading.width, reading.height);
-    showReading(reading);
-    const main = reading.faces[mainFace(reading)];
-    announce(main ? `${main.emoji_name}: ${main.expression}, ${byId("detail").textContent}` : WORDS.noFace);
+    announce(`${name}: ${showReading(reading)}${note && `. ${note}`}`);
   } else {
-    showMessage(failed ? "🙈" : "⏳", failed ? WORDS.failed : WORDS.reading, words === WORDS.reading ? "" : words);
-    announce(`${failed ? WORDS.failed : WORDS.reading}. ${words}`);
+    const headline = failed ? WORDS.failed : WORDS.reading;
+    const detail = words === headline ? "" : words;
+    showMessage(failed ? "🙈" : "⏳", headline, detail);
+    announce(`${name}: ${headline}${detail && `. ${detail}`}`);
     if (failed && !view.placeholder.hidden) showStage(null);
   }
   showControls();
@@ -214,20 +215,18 @@ async function toggleCover() {
   }
   const picture = selected;
   if (!picture || view.frame.classList.contains("reading")) return;
+  const { signal } = pictures.visit;
   view.frame.classList.add("reading");
   if (covering) announce(WORDS.covering);
   try {
-    await picture.cover(covering, pictures.visit.signal);
-    if (picture !== selected) return;
-    await preview(picture);
-    announce(covering ? WORDS.covered : WORDS.uncovered);
+    await picture.cover(covering, signal);
+    if (picture === selected) await preview(picture);
   } catch (error) {
-    if (picture !== selected) return;
-    byId("detail").textContent = words(error);
-    announce(words(error));
+    if (!signal.aborted) picture.trouble = `${WORDS.notCovered} ${words(error)}`;
   } finally {
     if (picture === selected) showControls();
   }
+  if (picture === selected) announce(covering ? picture.note : WORDS.uncovered);
 }
 
 // ---- live ----
@@ -308,6 +307,7 @@ function start() {
   for (const image of document.querySelectorAll("img[data-emoji]")) {
     if (image instanceof HTMLImageElement) draw(image, image.dataset.emoji ?? "");
   }
+  OURS.forEach((emoji) => picture(emoji)); // fetched now: when the server is gone, it is too late
   const file = byId("file");
   byId("choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {

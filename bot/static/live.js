@@ -139,6 +139,7 @@ export class Live {
           watcher.answered(reading);
         },
         trouble: (words) => watcher.noticed(words),
+        refused: (words) => this.end(words),
       },
       signal,
     );

@@ -12,6 +12,8 @@ const AT_ONCE = 2; // pictures that are sent at the same time
 const QUALITY = 0.9;
 const MOST_FACES = 12; // that a card shows each; of more, every emoji once
 const MOST_NAMES = 6;
+/** EXIF with an orientation (tag 0x0112) that is not upright, in either byte order. */
+const TURNED = /EXIF.*(\x12\x01\x03\0\x01\0\0\0|\x01\x12\0\x03\0\0\0\x01\0)[\x02-\x08]/s;
 
 /** One picture and what became of it. */
 export class Picture {
@@ -25,13 +27,18 @@ export class Picture {
     this.failed = false;
     /** It failed, but another time it may not. */
     this.mayRetry = false;
+    /** Whether this browser draws the photo as the server reads it. */
+    this.drawn = true;
     this.covered = false;
     /** @type {Blob | null} */
     this.masked = null;
+    /** Why its faces are not covered, where that was asked for. */
+    this.trouble = "";
     /** While its faces are being covered. @type {Promise<void> | null} */
     this.covering = null;
     this.addresses = new Map();
     this.onRetry = () => {};
+    this.onTrouble = () => {};
     this.card = new Card(this);
   }
 
@@ -44,6 +51,29 @@ export class Picture {
   get address() {
     if (!this.addresses.has(this.shown)) this.addresses.set(this.shown, URL.createObjectURL(this.shown));
     return this.addresses.get(this.shown);
+  }
+
+  /** What is to be known of it beside its answer. */
+  get note() {
+    if (this.covered) return WORDS.covered;
+    return this.trouble || (this.reading && !this.drawn ? WORDS.notDrawn : "");
+  }
+
+  /** Whether there is something to download. */
+  get ready() {
+    return this.reading !== null && (this.covered || this.drawn);
+  }
+
+  /** Put what is shown into an image. @param {HTMLImageElement} image @returns {Promise<boolean>} whether it is as the server sees it */
+  async drawIn(image) {
+    const { covered, photo } = this;
+    image.src = this.address;
+    try {
+      await image.decode();
+      return covered || !(await isTurned(photo));
+    } catch {
+      return false; // a kind that this browser does not know
+    }
   }
 
   forget() {
@@ -64,8 +94,9 @@ export class Picture {
 
   /** @param {boolean} covered @param {AbortSignal} signal */
   async change(covered, signal) {
-    if (covered && !this.masked) this.masked = await mask(this.photo, signal);
-    this.covered = covered;
+    if (covered) this.masked ??= await mask(this.photo, signal);
+    this.covered = covered && this.masked !== null;
+    this.trouble = covered && !this.masked ? WORDS.nothingCovered : "";
     this.card.refresh();
   }
 
@@ -78,21 +109,28 @@ export class Picture {
     }
     const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "photo"}.face2emoji.jpg`;
     const blob = this.covered ? this.masked : await this.withEmoji();
-    if (blob) save(blob, name);
+    if (blob) {
+      save(blob, name);
+    } else {
+      this.trouble = WORDS.notDrawn; // too large for a canvas of this browser
+      this.onTrouble();
+    }
   }
 
   async withEmoji() {
-    const image = make("img", { src: this.address });
-    const decoded = await image.decode().then(
-      () => true,
-      () => false,
-    );
-    if (!decoded || !this.reading) return null;
+    const image = make("img");
+    if (!this.reading || !(await this.drawIn(image))) return null;
     const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
     canvas.getContext("2d").drawImage(image, 0, 0);
     await drawRiders(canvas, this.reading.faces);
     return jpeg(canvas, QUALITY);
   }
+}
+
+/** Whether the server turns a photo that browsers show as it lies: a WebP, for what its EXIF says. @param {Blob} photo */
+async function isTurned(photo) {
+  if ((await photo.slice(8, 12).text()) !== "WEBP") return false;
+  return TURNED.test(new TextDecoder("latin1").decode(await photo.arrayBuffer()));
 }
 
 /** A picture in the list. */
@@ -119,13 +157,14 @@ class Card {
   }
 
   refresh() {
-    const { reading, words, failed } = this.of;
-    if (this.thumbnail.src !== this.of.address) this.thumbnail.src = this.of.address;
+    const { address, reading, words, failed, covered, drawn } = this.of;
+    if (this.thumbnail.src !== address) Object.assign(this.thumbnail, { src: address, hidden: false });
+    if (!covered && !drawn) this.thumbnail.hidden = true;
     draw(this.emoji, failed ? "🙈" : reading ? reading.emoji ?? "🤷" : "⏳");
     this.root.classList.toggle("failed", failed);
     this.save.hidden = failed;
     this.again.hidden = !this.of.mayRetry;
-    this.save.disabled = !reading;
+    this.save.disabled = !this.of.ready;
     this.text.textContent = reading ? describe(reading) : words;
     this.faces.replaceChildren();
     if (!reading || reading.faces.length < 2) return;
@@ -178,6 +217,7 @@ export class Pictures {
     this.all.push(picture);
     picture.card.button.addEventListener("click", () => this.onChoose(picture));
     picture.onRetry = () => this.retry(picture);
+    picture.onTrouble = () => this.onChoose(picture);
     picture.card.refresh();
     byId("cards").append(picture.card.root);
     byId("pictures").hidden = false;
@@ -216,7 +256,7 @@ export class Pictures {
     };
     say(WORDS.reading);
     try {
-      picture.reading = await read(picture.photo, say, signal);
+      [picture.drawn, picture.reading] = await Promise.all([picture.drawIn(make("img")), read(picture.photo, say, signal)]);
       say("");
     } catch (error) {
       if (signal.aborted) return;

@@ -16,6 +16,7 @@ const PATIENCE = 5; // how often a picture is sent again while the server is bus
 const UNREACHABLE_S = 1; // from one such attempt to the next where there is no server to say so
 const SOONEST_MS = 500; // until a lost connection is tried again; then twice as long each time
 const LATEST_MS = 8000;
+const REFUSED = 1008; // the close code of what is refused however often it is tried
 
 /** A failure with a sentence for people; `wait` is in seconds when trying again helps. */
 export class Problem extends Error {
@@ -63,23 +64,28 @@ export async function read(photo, onWait, signal) {
   }
 }
 
-/** The picture with its faces covered. @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Blob>} */
-export const mask = async (photo, signal) => (await post("/api/mask?everyone=1", photo, signal)).blob();
+/** The picture with its faces covered; null: there are none. @param {Blob} photo @param {AbortSignal} signal @returns {Promise<Blob | null>} */
+export async function mask(photo, signal) {
+  const response = await post("/api/mask?everyone=1", photo, signal);
+  return response.headers.get("x-faces-covered") === "0" ? null : response.blob();
+}
 
 /**
- * Send frames and take their answers, one at a time, until the signal aborts. A lost connection is opened anew, later
- * each time that it is in vain.
+ * Send frames and take their answers, one at a time, until the signal aborts or the server refuses. A lost connection is
+ * opened anew, later each time that it is in vain.
  * @param {{
  *   grab: (signal: AbortSignal) => Promise<Blob | null>,
  *   answered: (reading: Reading) => void,
  *   trouble: (words: string) => void,
+ *   refused: (words: string) => void,
  * }} camera `grab` gives the newest frame that was not sent yet.
  * @param {AbortSignal} signal
  */
 export async function stream(camera, signal) {
   for (let failures = 0; !signal.aborted; failures++) {
-    const { answers, said, wait } = await connection(camera, signal);
+    const { answers, said, wait, code } = await connection(camera, signal);
     if (signal.aborted) return;
+    if (code === REFUSED) return camera.refused(said || WORDS.unknown);
     if (answers) failures = 0;
     camera.trouble(said || (navigator.onLine ? WORDS.lost : WORDS.offline));
     const longest = Math.max(wait * 1000, Math.min(LATEST_MS, SOONEST_MS * 2 ** failures));
@@ -90,10 +96,10 @@ export async function stream(camera, signal) {
 /**
  * One connection from its beginning to its end.
  * @param {Parameters<typeof stream>[0]} camera @param {AbortSignal} signal
- * @returns {Promise<{answers: number, said: string, wait: number}>} what the server said last if it was no answer
+ * @returns {Promise<{answers: number, said: string, wait: number, code: number}>} what the server said last if it was no answer
  */
 function connection(camera, signal) {
-  const end = { answers: 0, said: "", wait: 0 };
+  const end = { answers: 0, said: "", wait: 0, code: 0 };
   const address = new URL("/api/live", location.href);
   address.protocol = address.protocol.replace("http", "ws");
   const socket = new WebSocket(address);
@@ -121,8 +127,9 @@ function connection(camera, signal) {
   return new Promise((resolve) => {
     socket.addEventListener("open", next);
     socket.addEventListener("message", (event) => take(JSON.parse(event.data)));
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", ({ code }) => {
       signal.removeEventListener("abort", leave);
+      end.code = code;
       resolve(end);
     });
   });

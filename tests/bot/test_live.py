@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -177,14 +177,19 @@ def test_one_address_gets_half_of_the_places(serve: Serve) -> None:
         assert ask(third) == READING.to_json()
 
 
-@pytest.mark.parametrize("limit", [0, 1])
-def test_all_places_can_be_taken(serve: Serve, limit: int) -> None:
-    served = serve(live_limit=limit, rate_limit=0)
-    with ExitStack() as open_ones:
-        for _ in range(limit):
-            ask(open_ones.enter_context(live(served)))
-        last = open_ones.enter_context(live(served))
+def test_all_places_can_be_taken(serve: Serve) -> None:
+    served = serve(live_limit=1, rate_limit=0)
+    with live(served) as first, live(served) as last:
+        ask(first)
         assert "Too many people" in answer(last)["error"]["message"]
+
+
+def test_live_that_is_switched_off_is_refused_for_good(serve: Serve) -> None:
+    with live(serve(live_limit=0)) as socket:
+        refusal = answer(socket)["error"]
+        assert "switched off" in refusal["message"]
+        assert "retry_after" not in refusal
+        assert end(socket) == (1008, "live_refused")
 
 
 def test_the_rate_limit_counts_connections_and_not_frames(serve: Serve) -> None:

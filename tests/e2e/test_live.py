@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright, WebSocket, WebSocketR
 
 from tests.e2e.conftest import Complaints
 from tests.e2e.looks import assert_accessible, assert_boxed, assert_smiling, place, yellow
-from tests.e2e.served import ASTRONAUT, launch, write_film
+from tests.e2e.served import ASTRONAUT, launch, running_bot, write_film
 
 RUNNING = """() => {
     const camera = document.getElementById("video").srcObject;
@@ -198,6 +198,17 @@ def test_when_all_places_are_taken_the_servers_words_show(page: Page) -> None:
     expect(page.locator("#notice")).to_have_text("Too many people are live.")
     expect(page.locator("#video")).to_be_visible()
     assert_accessible(page)
+
+
+def test_live_that_is_switched_off_is_said_once_and_the_camera_goes_off(browser: Browser) -> None:
+    with running_bot(FACE2EMOJI_LIVE_LIMIT="0") as address, browser.new_context() as context:
+        page = context.new_page()
+        wire = Wire(page)
+        page.goto(address)
+        assert_refused(page, "Live is switched off here.")
+        assert not page.evaluate(RUNNING)
+        page.wait_for_timeout(1500)
+        assert wire.connections == 1
 
 
 def test_another_camera_can_be_chosen(playwright: Playwright, chromium: str, address: str) -> None:

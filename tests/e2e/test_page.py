@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -10,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.e2e.conftest import Complaints
 from tests.e2e.looks import SMILES, assert_accessible, assert_boxed, assert_smiling, place, yellow
-from tests.e2e.served import ASTRONAUT, FACE_CENTRE
+from tests.e2e.served import ASTRONAUT, FACE_CENTRE, running_bot
 
 MEBIBYTE = 2**20
 
@@ -61,6 +62,77 @@ def test_a_photo_turned_by_exif_stands_upright_with_its_box(page: Page) -> None:
     shown = page.locator("#photo").bounding_box()
     assert shown
     assert shown["width"] / shown["height"] == pytest.approx(512 / 900, rel=0.02)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_that_the_browser_does_not_turn_has_no_box_in_the_wrong_place(page: Page, orientation: int) -> None:
+    ways = Image.Transpose
+    lie = {
+        2: ways.FLIP_LEFT_RIGHT,
+        3: ways.ROTATE_180,
+        4: ways.FLIP_TOP_BOTTOM,
+        5: ways.TRANSPOSE,
+        6: ways.ROTATE_90,
+        7: ways.TRANSVERSE,
+        8: ways.ROTATE_270,
+    }
+    upright = smile((512, 512), (60, 100))  # a square: its size does not tell
+    lying = upright.transpose(lie[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Camera"
+    exif.endian = ">" if orientation % 2 else "<"
+    upload(page, encoded(lying, "WEBP", exif=exif, quality=92), "turned.webp")
+    assert_smiling(page)
+    shown = page.locator("#photo" if orientation == 1 else "#placeholder")
+    expect(shown).to_be_visible()
+    face = ((FACE_CENTRE[0] + 60) / 512, (FACE_CENTRE[1] + 100) / 512)
+    assert_boxed(page, "#frame", face, 0.5)
+    expect(page.locator(".thumbnail")).to_be_visible(visible=orientation == 1)
+    for download in page.get_by_role("button", name="Download").all():
+        expect(download).to_be_enabled(enabled=orientation == 1)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "TIFF"])
+def test_a_photo_the_browser_cannot_draw_is_downloaded_with_covered_faces(
+    page: Page, tmp_path: Path, kind: str
+) -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    upload(page, encoded(smile(), kind), f"one.{kind}")
+    assert_smiling(page)
+    advice = "Your browser cannot put emoji on this photo. Cover its faces to download it."
+    expect(page.locator("#note")).to_have_text(advice)
+    expect(page.locator("#announcer")).to_contain_text(advice)
+    downloads = page.get_by_role("button", name="Download").all()
+    assert len(downloads) == 2
+    for download in downloads:
+        expect(download).to_be_disabled()
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#photo")).to_be_visible()
+    expect(page.locator(".thumbnail")).to_be_visible()
+    expect(page.locator("#note")).not_to_contain_text(advice)
+    for download in downloads:
+        with page.expect_download() as saved:
+            download.click()
+        saved.value.save_as(tmp_path / "saved.jpg")
+        assert yellow(Image.open(tmp_path / "saved.jpg").getpixel((228, 90)))  # the forehead
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_have_text(advice)
+    expect(page.locator("#placeholder")).to_be_visible()
+    expect(page.locator(".thumbnail")).to_be_hidden()
+    assert_accessible(page)
+
+
+def test_a_photo_too_large_for_the_browsers_canvas_says_so(page: Page) -> None:
+    upload(page, encoded(Image.new("L", (70_000, 40)), "PNG"), "long.png")
+    expect(page.locator("#headline")).to_have_text("No face found")
+    upload(page, ASTRONAUT.read_bytes())
+    assert_smiling(page)
+    page.get_by_role("button", name="Download long.png").click()
+    expect(page.locator("#note")).to_contain_text("Your browser cannot put emoji on this photo.")
+    expect(page.locator("#announcer")).to_contain_text("long.png: No face found. Your browser cannot")
 
 
 def test_a_photo_the_browser_cannot_show_is_answered_all_the_same(page: Page) -> None:
@@ -148,14 +220,20 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     expect(download).to_be_disabled()
     page.set_input_files("#file", ASTRONAUT)
     assert_smiling(page)
+    below = page.locator("#pictures")
     before = [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))]
+    end = below.bounding_box()
     cover.focus()
     page.keyboard.press("Enter")
     expect(cover).to_have_attribute("aria-pressed", "true")
     expect(cover).to_be_focused()
-    expect(page.locator("#announcer")).to_contain_text("covered")
+    warning = "Every face that was found is covered. Look closely before you share the photo."
+    expect(page.locator("#announcer")).to_have_text(warning)
+    expect(page.locator("#note")).to_have_text(warning)
+    expect(page.locator("#note")).to_be_visible()
     expect(page.locator(".rider")).to_be_hidden()
     assert [box.bounding_box() for box in (page.locator(".controls"), page.locator("#photo"))] == before
+    assert below.bounding_box() == pytest.approx(end, abs=0.5)
     page.keyboard.press("Tab")
     expect(download).to_be_focused()
     with page.expect_download() as saved:
@@ -167,6 +245,7 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     cover.click()
     expect(cover).to_have_attribute("aria-pressed", "false")
     expect(page.locator(".rider")).to_be_visible()
+    expect(page.locator("#note")).to_be_empty()
     with page.expect_download() as saved:
         download.click()
     saved.value.save_as(tmp_path / "riding.jpg")
@@ -182,8 +261,23 @@ def test_a_photo_whose_faces_cannot_be_covered_says_why(page: Page, complaints: 
     page.set_input_files("#file", ASTRONAUT)
     assert_smiling(page)
     page.get_by_role("button", name="Cover faces").click()
-    expect(page.locator("#detail")).to_have_text("Many photos are being read.")
+    expect(page.locator("#note")).to_have_text("The faces are not covered. Many photos are being read.")
+    expect(page.locator("#announcer")).to_have_text("The faces are not covered. Many photos are being read.")
+    expect(page.locator("#detail")).to_contain_text("% sure")  # the reading stands
     expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
+    page.unroute("**/api/mask*")
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_contain_text("Every face that was found is covered.")
+
+
+def test_where_no_face_is_none_is_said_to_be_covered(page: Page) -> None:
+    upload(page, encoded(Image.new("RGB", (300, 200), (120, 140, 90)), "PNG"))
+    expect(page.locator("#headline")).to_have_text("No face found")
+    page.get_by_role("button", name="Cover faces").click()
+    expect(page.locator("#note")).to_have_text("No face was found, so nothing is covered.")
+    expect(page.locator("#announcer")).to_have_text("No face was found, so nothing is covered.")
+    expect(page.get_by_role("button", name="Cover faces")).to_have_attribute("aria-pressed", "false")
+    assert_accessible(page)
 
 
 def test_a_download_waits_until_the_faces_are_covered(page: Page, tmp_path: Path) -> None:
@@ -220,11 +314,17 @@ def test_no_face_is_an_answer(page: Page) -> None:
 
 def test_what_is_no_photo_gets_the_servers_sentence(page: Page, complaints: Complaints) -> None:
     complaints.expected = ("Failed to load resource: the server responded with a status of 415",)
+    upload(page, ASTRONAUT.read_bytes())
+    assert_smiling(page)
+    expect(page.locator("#seen")).to_be_visible()
     upload(page, b"These are words, not pixels. " * 100)
     expect(page.locator("#headline")).to_have_text("That did not work")
     assert len(page.locator("#detail").inner_text()) > 20
     expect(page.locator("#invitation")).to_be_visible()
-    upload(page, ASTRONAUT.read_bytes())
+    # Nothing of the face before is left.
+    expect(page.locator("#seen")).to_be_hidden()
+    expect(page.locator("#copy")).to_have_accessible_name("🙈")
+    page.locator(".card button").first.click()
     assert_smiling(page)
 
 
@@ -265,6 +365,21 @@ def test_the_server_answers_at_once_while_it_reads_large_photos(address: str) ->
     assert {photo.result().json()["emoji"] for photo in photos} <= set(SMILES)
     assert len(waits) > 3
     assert sorted(waits)[len(waits) // 2] < 0.5
+
+
+def test_a_server_that_is_gone_is_told_with_the_pages_own_emoji(browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        with running_bot() as address:
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+        for data in (ASTRONAUT.read_bytes(), b""):
+            upload(page, data)
+        expect(page.locator("#detail")).to_contain_text("The file is empty")
+        expect(page.locator(".card").first).to_contain_text("The server does not answer")
+        page.locator(".card button").first.click()
+        drawn = "[...document.querySelectorAll('#emoji, .card-emoji')].every(image => image.naturalWidth > 0)"
+        page.wait_for_function(drawn)
 
 
 def test_offline_is_said_in_words_and_tried_again(page: Page, complaints: Complaints) -> None:
@@ -330,6 +445,34 @@ def test_several_pictures_have_a_card_each_in_order(page: Page, complaints: Comp
     page.get_by_role("button", name="Clear").click()
     expect(cards).to_have_count(0)
     expect(page.locator("#invitation")).to_be_visible()
+
+
+def test_who_chooses_a_photo_or_a_face_hears_which_answer_is_whose(page: Page) -> None:
+    two = smile((1024, 512))
+    two.paste(Image.open(ASTRONAUT), (512, 0))
+    data = encoded(two, "PNG")
+    files: list[FilePayload] = [{"name": name, "mimeType": "", "buffer": data} for name in ("a.png", "b.png", "b.png")]
+    page.set_input_files("#file", files)
+    cards = page.locator(".card")
+    for card in cards.all():
+        expect(card).to_contain_text("2 faces")
+    announcer = page.locator("#announcer")
+    expect(announcer).to_have_text(re.compile(r"^a\.png: grinning face: happy, \d\d% sure, face \d of 2$"))
+    for number in (0, 1):
+        page.locator(".face").nth(number).click()
+        expect(announcer).to_contain_text(f"face {number + 1} of 2")
+    page.evaluate(
+        """() => {
+            const announcer = document.getElementById("announcer");
+            window.spoken = [];
+            new MutationObserver(() => window.spoken.push(announcer.textContent)).observe(announcer, {childList: true});
+        }"""
+    )
+    for card in (cards.nth(1), cards.nth(2)):  # the same name, and the same answer
+        card.locator("button").first.click()
+        expect(card.locator("button").first).to_have_attribute("aria-current", "true")
+    page.wait_for_function("window.spoken.length === 2")
+    assert all(words.startswith("b.png: grinning face: happy") for words in page.evaluate("window.spoken"))
 
 
 def test_the_emoji_is_copied_and_explained(page: Page) -> None:
