@@ -148,6 +148,20 @@ def test_an_address_without_a_database_is_wrong(monkeypatch: pytest.MonkeyPatch,
     assert "it looks like sqlite:///file.db" in problem(monkeypatch, {"FACE2EMOJI_DATABASE_URL": url})
 
 
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("postgresql://me:very@hush@example.org/bot", "a password is written with %40 for @"),
+        ("sqlite://bot.db", "three slashes"),
+        ("sqlite://data/bot.db", "three slashes"),
+    ],
+)
+def test_an_address_with_a_slip_is_told_which(monkeypatch: pytest.MonkeyPatch, url: str, advice: str) -> None:
+    said = problem(monkeypatch, {"FACE2EMOJI_DATABASE_URL": url})
+    assert advice in said
+    assert "hush" not in said
+
+
 @pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///file:bot?mode=memory&uri=true"])
 def test_a_database_in_memory_would_lose_jobs(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert "jobs have to outlive the bot: name a file" in problem(monkeypatch, {"FACE2EMOJI_DATABASE_URL": url})
