@@ -43,7 +43,7 @@ def prepare(
     if source.is_dir() and votes:
         raise DataError(f"--votes {votes}: votes go with a FER2013 csv, not with a folder")
     raw = _read(source, votes, without)
-    with suppress(DataError):  # none yet, or damaged
+    with suppress(DataError):  # none yet, damaged, or by another recipe
         if (stored := Faces.load(out)).source == raw.source:
             tqdm.write(f"{out} was made from these very files and is kept; delete it to align them again")
             return stored
