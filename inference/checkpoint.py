@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in half precision: half the bytes; export measures its figures on these very numbers.
+    """Write a checkpoint in half precision, which is half the bytes, or after an interruption nothing.
 
     The same checkpoint gives the same bytes: trainings that had it as a teacher know it by them.
 
@@ -122,9 +122,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     data = _in_order(to_bytes(halved, {"format": FORMAT, "face2emoji": json.dumps(header)}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(data)
+        part.replace(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def rounded(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the numbers that come back once it is saved: figures are to be those of what ships."""
+    return replace(
+        checkpoint,
+        weights={name: _as(np.float32, _as(np.float16, value)) for name, value in checkpoint.weights.items()},
+    )
 
 
 def load(path: Path = RELEASED) -> Checkpoint:

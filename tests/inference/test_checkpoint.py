@@ -1,6 +1,7 @@
 """Weights that explain themselves, and files that are none."""
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,30 @@ def test_the_same_checkpoint_gives_the_same_file(network: Network, tmp_path: Pat
     assert len(files) == 1
     with pytest.raises(CheckpointError, match="cannot be written"):
         checkpoint.save(tmp_path, network.checkpoint(PLAIN, {}))
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(path, network.checkpoint(PLAIN, {"data": "before"}))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a disk that is full
+    try:
+        with pytest.raises(CheckpointError, match=r"weights\.safetensors cannot be written \(File too large\)"):
+            checkpoint.save(path, network.checkpoint(PLAIN, {"data": "after"}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoint.load(path).about == {"data": "before"}
+
+
+def test_what_is_rounded_is_what_comes_back(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    whole = network.checkpoint(PLAIN, {})
+    checkpoint.save(path, whole)
+    rounded, loaded = checkpoint.rounded(whole).weights, checkpoint.load(path).weights
+    assert not np.array_equal(rounded["votes.weight"], whole.weights["votes.weight"])
+    assert rounded.keys() == loaded.keys()
+    assert all(value.dtype == loaded[name].dtype for name, value in rounded.items())
+    assert all(np.array_equal(value, loaded[name]) for name, value in rounded.items())
 
 
 def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:

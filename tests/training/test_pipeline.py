@@ -394,6 +394,18 @@ def test_finished_weights_are_calibrated_anew(story: Path, faces: Faces, tmp_pat
     assert {name for name, value in new.about.items() if value != old.about[name]} <= changed
 
 
+def test_an_interrupted_export_leaves_no_weights_that_are_not_calibrated(
+    story: Path, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.export.split_figures", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export([faces], [story / "teacher1"], tmp_path / "weights.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("cost", ["joy=2", "happy", "happy=", "happy=-1", "happy=nan", "happy=1e9"])
 def test_costs_without_sense_are_refused(cost: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
