@@ -9,14 +9,19 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.files import DataError, local, place
+from training.files import DataError, Place, local, place
 from training.labels import Labelled, read_labels, set_names
+
+if TYPE_CHECKING:
+    from training.cues import Seen
+    from training.evaluate import Outcome
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -260,13 +265,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         reader = load_reader(path, two_witnesses=not options.network_alone)
     outcomes = evaluate(reader, pictures)
     result = metrics(outcomes)
-    for outcome in outcomes:
-        if outcome.error:
-            print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
-    if all(outcome.error for outcome in outcomes):
-        raise DataError(f"{options.labels}: none of its {len(outcomes)} pictures can be read")
+    _name_unreadable(options.labels, outcomes, "counted as wrong")
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+def _name_unreadable(labels: Place, found: Sequence[Outcome | Seen], so: str) -> None:
+    """Warn of the files that could not be read, and what became of them; raise DataError where none could."""
+    for one in found:
+        if one.error:
+            print(f"warning: {one.picture.file}: {one.error}; {so}", file=sys.stderr)
+    if all(one.error for one in found):
+        raise DataError(f"{labels}: none of its {len(found)} pictures can be read")
 
 
 def _positive(text: str) -> int:
@@ -412,7 +422,9 @@ def _cues(options: argparse.Namespace) -> None:
     from inference import load_reader
     from training.cues import look, report
 
-    for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
+    seen = look(load_reader(), read_labels(options.labels, allowed=None))
+    _name_unreadable(options.labels, seen, "left out")
+    for line in report(seen):
         print(line)
 
 
