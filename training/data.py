@@ -265,7 +265,7 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
         DataError: the csv is not of that form, or a picture cannot be read.
     """
     listed = [picture for picture in read_labels(path) if picture.label not in without]
-    pictures = in_threads(lambda picture: _decode(picture.path, _read(picture.path)), listed)
+    pictures = in_threads(lambda picture: read_picture(picture.path), listed)
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
     split = np.array([SPLITS[picture.split] for picture in listed], np.uint8)
@@ -274,6 +274,15 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
         digest.update(pixels.tobytes())
     unlabelled = np.full(len(listed), -1, np.int8)
     return RawPictures(pictures, votes, unlabelled, split, _twins(pictures, split.astype(np.int64)), digest.hexdigest())
+
+
+def read_picture(path: Place) -> NDArray[np.uint8]:
+    """Return a picture's upright RGB pixels.
+
+    Raises:
+        DataError: there is no such file, or it is no picture.
+    """
+    return _decode(path, _read(path))
 
 
 def _read(path: Place) -> bytes:

@@ -15,8 +15,7 @@ from inference import eyes
 from inference.cues import eye_aspect_ratios
 from inference.faces import FaceFinder, FoundFace
 from inference.head import EYE_CORNERS, STABLE, Points, fit, hold_still
-from inference.photo import decode
-from training.data import SPLITS, read_fer2013
+from training.data import SPLITS, read_fer2013, read_picture
 from training.files import DataError
 from training.labels import read_labels
 from training.prepare import FINDING_SIDE
@@ -32,13 +31,13 @@ def mean_face(labels: Path, out: Path) -> int:
     """Average the neutral faces of labelled pictures, mirrored too; return how many, and store a float32 (478, 3).
 
     Raises:
-        DataError: a picture is missing, or no face is labelled neutral.
+        DataError: a picture cannot be read, or no face is labelled neutral.
     """
     finder = FaceFinder()
     shapes: list[Points] = []
     neutral: list[bool] = []
     for picture in tqdm(read_labels(labels), desc="finding", unit="photo"):
-        face = _largest(finder, decode(picture.path.read_bytes()).pixels)
+        face = _largest(finder, read_picture(picture.path))
         if face is not None and face.landmarks is not None:
             shapes.append(face.landmarks.astype(np.float64))
             neutral.append(picture.label == "neutral")
