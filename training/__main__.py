@@ -9,14 +9,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.files import DataError, Place, local, place
+from training.files import DataError, Place, check_writable, local, place
 from training.labels import Labelled, read_labels, set_names
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         "source", type=place, help="fer2013.csv(.gz), icml_face_data.csv, or a folder with a folder per class"
     )
     step.add_argument("--votes", type=place, help="fer2013new.csv: FER+'s ten votes a picture")
-    step.add_argument("--out", type=place, default=DATA, help=f"packed data to write (default {DATA})")
+    step.add_argument(
+        "--out", type=_or_address(_file), default=str(DATA), help=f"packed data to write (default {DATA})"
+    )
     step.add_argument("--workers", type=int, help="processes (default: one a core)")
     step.add_argument(
         "--without", nargs="+", default=(), choices=EXPRESSIONS, help="expressions to leave out of a csv of people"
@@ -47,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("train", help="train, or go on where a run stopped")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
-    step.add_argument("--out", type=place, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
+    step.add_argument(
+        "--out", type=_run_folder, default=str(RUN), help=f"folder of checkpoints and figures (default {RUN})"
+    )
     step.add_argument("--threads", type=_positive, help="cores to use (default: all)")
     defaults = Config()
     for field in fields(Config):
@@ -133,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_choice(step)
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument(
-        "--out", type=_file, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere"
+        "--out", type=_file, default=str(REPORT), help=f"default {REPORT}; it shows people: publish it nowhere"
     )
     step.set_defaults(run=_report)
 
@@ -286,7 +290,7 @@ def _positive(text: str) -> int:
 
 
 def _file(text: str) -> Path:
-    """Return where a file can be written, so that nobody works for hours to learn that it cannot."""
+    """Return where a file can be written."""
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
@@ -299,10 +303,21 @@ def _folder(text: str) -> Path:
     path = Path(text)
     if ":/" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is an address; this is written to local files only")
-    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise argparse.ArgumentTypeError(f"{text!r}: nothing can be written in {there}")
+    try:
+        check_writable(path)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return path
+
+
+def _or_address(local_place: Callable[[str], Path]) -> Callable[[str], Place]:
+    """Return what takes an address of fsspec as it is, and a local place only where it can be written."""
+    return lambda text: place(text) if "://" in text else local_place(text)
+
+
+def _run_folder(text: str) -> Place:
+    """Return the folder of a run. Under torchrun the first process looks into it, once it can tell the others."""
+    return place(text) if "TORCHELASTIC_RUN_ID" in os.environ else _or_address(_folder)(text)
 
 
 def _count(text: str) -> int:

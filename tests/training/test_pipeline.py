@@ -423,6 +423,9 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("step", "option", "out", "why"),
     [
+        (["prepare", "faces.csv"], "--out", ".", "is a folder"),
+        (["prepare", "faces.csv"], "--out", "taken/faces.npz", "nothing can be written in"),
+        (["train"], "--out", "taken/run", "nothing can be written in"),
         (["prune"], "--out", ".", "is a folder"),
         (["prune"], "--out", "s3://bucket/x.safetensors", "is an address"),
         (["export", "--out", "x.safetensors"], "--onnx", "taken/x.onnx", "nothing can be written in"),
@@ -444,6 +447,12 @@ def test_what_cannot_be_written_is_told_before_the_work(
     with pytest.raises(SystemExit, match="2"):
         main([*step, option, out])
     assert why in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_be_stored_is_told_before_the_teachers_are_asked(faces: Faces, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(DataError, match=r"taken/run: nothing can be written in .*taken"):
+        train(faces, replace(TINY, teacher=("nowhere",)), tmp_path / "taken/run")
 
 
 @pytest.mark.parametrize("keep", ["0", "1", "nan", "half"])
