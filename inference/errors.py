@@ -55,6 +55,12 @@ class PhotoNotFound(PhotoError):
     code = "file_not_found"
 
 
+class OutputNotWritable(Face2EmojiError):
+    """A picture cannot be written where the command line says: the caller's side."""
+
+    code = "output_not_writable"
+
+
 class EmojiMapError(Face2EmojiError):
     """``emoji_map.yaml`` is wrong: the editor of that file's side."""
 
