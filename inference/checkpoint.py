@@ -144,7 +144,10 @@ def load(path: Path = RELEASED) -> Checkpoint:
         CheckpointError: missing, damaged, not ours, or made for another crop recipe or other expressions.
     """
     if not path.is_file():
-        raise CheckpointError(f"There are no weights at {path}. Check out the file again or train them: see training/.")
+        there = f"There are no weights at {path}"
+        if _is_released(path):
+            raise CheckpointError(f"{there}. Check out the file again or train them: see training/.")
+        raise CheckpointError(f"{there}: no such file. Check the path.")
     try:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -159,7 +162,12 @@ def load(path: Path = RELEASED) -> Checkpoint:
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"{path.name} is damaged, or no weights at all. Check out the file again.") from error
+        remedy = "Check out the file again." if _is_released(path) else "Get it again, or choose another file."
+        raise CheckpointError(f"{path.name} is damaged, or no weights at all. {remedy}") from error
+
+
+def _is_released(path: Path) -> bool:
+    return path.resolve() == RELEASED.resolve()
 
 
 def _in_order(data: bytes) -> bytes:
@@ -173,7 +181,7 @@ def _in_order(data: bytes) -> bytes:
 def misfit() -> CheckpointError:
     """Return the error of weights that are not those of their architecture, or no numbers."""
     return CheckpointError(
-        "the weights are not those of the network that their file describes, or damaged. Check out the file again."
+        "the weights are not those of the network that their file describes, or damaged. Get the file again."
     )
 
 

@@ -1,6 +1,7 @@
 """Everything that can go wrong on purpose: whose fault it is, and what to do about it.
 
-Every sentence here is written for the person who can mend the matter; none carries a path of ours or a traceback.
+Every sentence here is written for the person who can mend the matter. None carries a traceback, and none of a
+PhotoError, which whoever sent the photo reads, a path of ours.
 """
 
 from __future__ import annotations

@@ -98,16 +98,31 @@ def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no weights at"):
-        checkpoint.load(tmp_path / "none.safetensors")
+    path = tmp_path / "none.safetensors"
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(path)
+    assert caught.value.message == f"There are no weights at {path}: no such file. Check the path."
+
+
+@pytest.mark.parametrize("content", [None, b"not weights"])
+def test_the_file_that_came_with_us_can_be_checked_out_again(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = tmp_path / "released.safetensors"
+    monkeypatch.setattr(checkpoint, "RELEASED", released)
+    if content:
+        released.write_bytes(content)
+    with pytest.raises(CheckpointError, match="Check out the file again"):
+        checkpoint.load(released)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\xff" * 100])
 def test_a_damaged_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged") as caught:
         checkpoint.load(path)
+    assert "Check out" not in caught.value.message
 
 
 def test_a_truncated_file(network: Network, tmp_path: Path) -> None:
