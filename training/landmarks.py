@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from inference import eyes
@@ -18,6 +17,7 @@ from inference.head import EYE_CORNERS, STABLE, Points, fit, hold_still
 from training.data import SPLITS, read_fer2013, read_picture
 from training.files import DataError
 from training.labels import read_labels
+from training.logistic import regress
 from training.prepare import FINDING_SIDE
 
 # What the landmarks must say of both eyes before they teach: clearly closed, or clearly open and alike; and no turned
@@ -149,22 +149,7 @@ def _clearly_open(landmarks: NDArray[np.float32]) -> bool | None:
 
 def _logistic(described: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return weights and bias of a logistic regression, both classes weighing alike."""
-    x, y = torch.from_numpy(described), torch.from_numpy(is_open).float()
-    mean, spread = x.mean(dim=0), x.std(dim=0) + 1e-3
-    x = (x - mean) / spread
-    weights = torch.zeros(x.shape[1], requires_grad=True)
-    bias = torch.zeros(1, requires_grad=True)
+    y = torch.from_numpy(is_open).double()
     importance = torch.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    optimiser = torch.optim.LBFGS([weights, bias], max_iter=300)
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        value = binary_cross_entropy_with_logits(x @ weights + bias, y, weight=importance)
-        value = value + WEIGHT_DECAY * (weights**2).sum()
-        value.backward()
-        return value
-
-    optimiser.step(loss)
-    with torch.no_grad():
-        plain = weights / spread
-        return torch.cat([plain, bias - plain @ mean]).numpy()
+    weights, bias = regress(torch.from_numpy(described).double(), y, WEIGHT_DECAY, importance, floor=1e-3)
+    return torch.cat([weights, bias]).float().numpy()
