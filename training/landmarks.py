@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from inference import eyes
 from inference.cues import eye_aspect_ratios
-from inference.faces import FaceFinder, FoundFace
+from inference.faces import FaceFinder
 from inference.head import EYE_CORNERS, STABLE, Points, fit, hold_still
 from training.data import SPLITS, read_fer2013, read_picture
 from training.files import DataError
 from training.labels import read_labels
 from training.logistic import regress
-from training.prepare import FINDING_SIDE
+from training.prepare import FINDING_SIDE, largest
 
 # What the landmarks must say of both eyes before they teach: clearly closed, or clearly open and alike; and no turned
 # head, whose far eye the mesh guesses.
@@ -37,7 +37,7 @@ def mean_face(labels: Path, out: Path) -> int:
     shapes: list[Points] = []
     neutral: list[bool] = []
     for picture in tqdm(read_labels(labels), desc="finding", unit="photo"):
-        face = _largest(finder, read_picture(picture.path))
+        face = largest(finder.find(read_picture(picture.path), main_only=True))
         if face is not None and face.landmarks is not None:
             shapes.append(face.landmarks.astype(np.float64))
             neutral.append(picture.label == "neutral")
@@ -117,7 +117,7 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
         picture = raw.pictures[index]
         large = cv2.resize(picture, (FINDING_SIDE, FINDING_SIDE), interpolation=cv2.INTER_CUBIC)
         pixels = np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8)
-        face = _largest(finder, pixels)
+        face = largest(finder.find(pixels, main_only=True))
         if face is None or face.landmarks is None or (answer := _clearly_open(face.landmarks)) is None:
             continue
         described += [eyes.describe(patch) for patch in eyes.patches(pixels, face.landmarks)]
@@ -128,12 +128,6 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
     out.parent.mkdir(parents=True, exist_ok=True)
     np.save(out, _logistic(np.stack(described), truth))
     return int((~truth).sum()) // 2, int(truth.sum()) // 2
-
-
-def _largest(finder: FaceFinder, pixels: NDArray[np.uint8]) -> FoundFace | None:
-    return max(
-        finder.find(pixels, main_only=True), key=lambda one: float(np.prod(one.box[2:] - one.box[:2])), default=None
-    )
 
 
 def _clearly_open(landmarks: NDArray[np.float32]) -> bool | None:
