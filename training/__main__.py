@@ -338,31 +338,23 @@ def _cost(text: str) -> tuple[str, float]:
     )
 
 
-def _share(text: str) -> float:
-    try:
-        if 0 <= float(text) <= 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+def _number(fits: Callable[[float], bool], words: str) -> Callable[[str], float]:
+    """Return what takes a number in a range, and says in these words which."""
+
+    def parse(text: str) -> float:
+        try:
+            if fits(float(text)):
+                return float(text)
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} is no number {words}")
+
+    return parse
 
 
-def _less(text: str) -> float:
-    try:
-        if 0 < float(text) < 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and below 1")
-
-
-def _part(text: str) -> float:
-    try:
-        if 0 < float(text) <= 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1")
+_share = _number(lambda number: 0 <= number <= 1, "from 0 to 1")
+_less = _number(lambda number: 0 < number < 1, "above 0 and below 1")
+_part = _number(lambda number: 0 < number <= 1, "above 0 and up to 1")
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:
