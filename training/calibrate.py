@@ -16,9 +16,9 @@ from training.logistic import minimise
 
 _SEVEN = len(EXPRESSIONS)
 # Keeps what few or too easy faces cannot tell from running away.
-_RESTRAINT = 1e-3
-_HOTTEST = 5.0
-"""The largest log temperature, either way."""
+L2 = 1e-3
+MAX_LOG_TEMPERATURE = 5.0
+"""Either way."""
 COSTS: Mapping[str, float] = MappingProxyType({"happy": 2.0, "fear": 2.0, "disgust": 2.0})
 """How many times missing an expression weighs in a release.
 
@@ -67,11 +67,11 @@ def fit(
 
     def temperature() -> Tensor:
         # The search tries steps far too long; within these bounds it finds its way back.
-        return log_temperature.clamp(-_HOTTEST, _HOTTEST).exp()
+        return log_temperature.clamp(-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE).exp()
 
     def loss() -> Tensor:
         each = functional.cross_entropy(mean() / temperature(), right, reduction="none")
-        return (weights * each).sum() + _RESTRAINT * (bias.square().sum() + share.square() + log_temperature.square())
+        return (weights * each).sum() + L2 * (bias.square().sum() + share.square() + log_temperature.square())
 
     minimise([share, bias, log_temperature], loss)
     weights = torch.full_like(weights, 1 / len(right))

@@ -20,7 +20,7 @@ BATCH = 500
 # A mouth counts as covered from the one share on, as free up to the other; what lies between teaches nothing.
 COVERED, FREE = 0.6, 0.15
 # Ridge on weights of features that are scaled to deviation 1.
-_RESTRAINT = 1e-3
+L2 = 1e-3
 SEED = 5
 
 
@@ -67,4 +67,4 @@ def _regress(features: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
     """Return weights and bias of the head, (k,) and (1,)."""
     if not 0 < covered.sum() < len(covered):
         return torch.zeros(features.shape[1], dtype=torch.float64), torch.full((1,), -10, dtype=torch.float64)
-    return regress(features, covered, _RESTRAINT)
+    return regress(features, covered, L2)

@@ -24,7 +24,7 @@ from training.prepare import FINDING_SIDE, largest
 # head, whose far eye the mesh guesses.
 CLOSED, OPEN, ALIKE, MOST_YAW = 0.12, 0.25, 0.8, 25.0
 FOREHEAD, CHIN = 10, 152
-WEIGHT_DECAY = 0.01
+L2 = 0.01
 
 
 def mean_face(labels: Path, out: Path) -> int:
@@ -145,5 +145,5 @@ def _logistic(described: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDA
     """Return weights and bias of a logistic regression, both classes weighing alike."""
     y = torch.from_numpy(is_open).double()
     importance = torch.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    weights, bias = regress(torch.from_numpy(described).double(), y, WEIGHT_DECAY, importance, floor=1e-3)
+    weights, bias = regress(torch.from_numpy(described).double(), y, L2, importance, floor=1e-3)
     return torch.cat([weights, bias]).float().numpy()
