@@ -16,7 +16,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference import CheckpointError, Emoji, EmojiMapError, Face2EmojiError, PhotoLimits, PhotoNotFound, Reading
+from inference import (
+    CheckpointError,
+    Emoji,
+    EmojiMapError,
+    Face2EmojiError,
+    OutputNotWritable,
+    PhotoLimits,
+    PhotoNotFound,
+    Reading,
+)
 from inference.explanation import explain
 from inference.photo import Photo, decode
 from inference.rules import cut
@@ -63,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     written: set[Path] = set()
     for path in options.photos:
+        reading: Reading | None = None
+        problem: Face2EmojiError | None = None
         try:
             photo = decode(_bytes(path, limits), limits)
             if reader is None:  # takes most of a second; a bad file is answered without it
@@ -87,17 +98,17 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         except Face2EmojiError as error:
             failed += 1
-            if options.json:
-                print(json.dumps({"photo": str(path), "error": error.to_json()}, ensure_ascii=False), flush=True)
-            else:
-                print(f"{path}: {error.message} [{error.code}]", file=sys.stderr, flush=True)
-        else:
-            if options.json:
-                print(json.dumps({"photo": str(path), **reading.to_json()}, ensure_ascii=False), flush=True)
-            else:
-                print(_text(path, reading, reader.emoji_map.no_face), flush=True)
-                if options.explain and reading.faces:
-                    print(_explanation(reading, reader.emoji_map), flush=True)
+            problem = error
+        if options.json:  # one line a photo: what was read, and what went wrong before or after it
+            line = {"photo": str(path)} | (reading.to_json() if reading else {})
+            print(json.dumps(line | ({"error": problem.to_json()} if problem else {}), ensure_ascii=False), flush=True)
+            continue
+        if reader and reading:
+            print(_text(path, reading, reader.emoji_map.no_face), flush=True)
+            if options.explain and reading.faces:
+                print(_explanation(reading, reader.emoji_map), flush=True)
+        if problem:
+            print(f"{path}: {problem.message} [{problem.code}]", file=sys.stderr, flush=True)
     if reader:
         reader.close()
     return 1 if failed else 0
@@ -164,20 +175,24 @@ def _unused(path: Path, written: set[Path]) -> Path:
 
 def _annotate(photo: Photo, reading: Reading, path: Path) -> None:
     from inference.annotate import annotate  # only here are drawings needed
+    from inference.mask import jpeg
 
-    try:
-        annotate(photo, reading).save(path, quality=90)
-    except OSError as error:
-        raise Face2EmojiError(f"{path} cannot be written ({error.strerror}).") from error
+    _write(path, jpeg(annotate(photo, reading)))
 
 
 def _mask(photo: Photo, reading: Reading, path: Path) -> None:
     from inference.mask import jpeg, mask
 
+    _write(path, jpeg(mask(photo, reading)))
+
+
+def _write(path: Path, picture: bytes) -> None:
     try:
-        path.write_bytes(jpeg(mask(photo, reading)))
+        path.write_bytes(picture)
     except OSError as error:
-        raise Face2EmojiError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputNotWritable(
+            f"{path} cannot be written ({error.strerror}). Make room there, or name another folder."
+        ) from error
 
 
 if __name__ == "__main__":

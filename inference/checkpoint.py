@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in half precision: half the bytes; export measures its figures on these very numbers.
+    """Write a checkpoint in half precision, which is half the bytes, or after an interruption nothing.
 
     The same checkpoint gives the same bytes: trainings that had it as a teacher know it by them.
 
@@ -122,9 +122,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     data = _in_order(to_bytes(halved, {"format": FORMAT, "face2emoji": json.dumps(header)}))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(data)
+        part.replace(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def rounded(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the numbers that come back once it is saved: figures are to be those of what ships."""
+    return replace(
+        checkpoint,
+        weights={name: _as(np.float32, _as(np.float16, value)) for name, value in checkpoint.weights.items()},
+    )
 
 
 def load(path: Path = RELEASED) -> Checkpoint:
@@ -134,7 +144,10 @@ def load(path: Path = RELEASED) -> Checkpoint:
         CheckpointError: missing, damaged, not ours, or made for another crop recipe or other expressions.
     """
     if not path.is_file():
-        raise CheckpointError(f"There are no weights at {path}. Check out the file again or train them: see training/.")
+        there = f"There are no weights at {path}"
+        if _is_released(path):
+            raise CheckpointError(f"{there}. Check out the file again or train them: see training/.")
+        raise CheckpointError(f"{there}: no such file. Check the path.")
     try:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -149,7 +162,12 @@ def load(path: Path = RELEASED) -> Checkpoint:
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"{path.name} is damaged, or no weights at all. Check out the file again.") from error
+        remedy = "Check out the file again." if _is_released(path) else "Get it again, or choose another file."
+        raise CheckpointError(f"{path.name} is damaged, or no weights at all. {remedy}") from error
+
+
+def _is_released(path: Path) -> bool:
+    return path.resolve() == RELEASED.resolve()
 
 
 def _in_order(data: bytes) -> bytes:
@@ -163,7 +181,7 @@ def _in_order(data: bytes) -> bytes:
 def misfit() -> CheckpointError:
     """Return the error of weights that are not those of their architecture, or no numbers."""
     return CheckpointError(
-        "the weights are not those of the network that their file describes, or damaged. Check out the file again."
+        "the weights are not those of the network that their file describes, or damaged. Get the file again."
     )
 
 

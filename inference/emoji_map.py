@@ -168,7 +168,7 @@ def load_emoji_map(path: Path | None = None, expressions: Sequence[str] = EXPRES
     """Read and check a map.
 
     Args:
-        path: the YAML, at most 1 MB of UTF-8; None for the repository's own.
+        path: the YAML, at most 200 kB of UTF-8; None for the repository's own.
         expressions: the labels of the network; every one needs a rule.
 
     Raises:

@@ -1,6 +1,7 @@
 """Everything that can go wrong on purpose: whose fault it is, and what to do about it.
 
-Every sentence here is written for the person who can mend the matter; none carries a path of ours or a traceback.
+Every sentence here is written for the person who can mend the matter. None carries a traceback, and none of a
+PhotoError, which whoever sent the photo reads, a path of ours.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ class PhotoNotFound(PhotoError):
     """No file at the path given on the command line."""
 
     code = "file_not_found"
+
+
+class OutputNotWritable(Face2EmojiError):
+    """A picture cannot be written where the command line says: the caller's side."""
+
+    code = "output_not_writable"
 
 
 class EmojiMapError(Face2EmojiError):

@@ -9,14 +9,19 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
-from training.files import DataError, local, place
+from training.files import DataError, Place, check_writable, local, place
 from training.labels import Labelled, read_labels, set_names
+
+if TYPE_CHECKING:
+    from training.cues import Seen
+    from training.evaluate import Outcome
 
 DATA = Path("data/faces.npz")
 RUN = Path("runs/latest")
@@ -33,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         "source", type=place, help="fer2013.csv(.gz), icml_face_data.csv, or a folder with a folder per class"
     )
     step.add_argument("--votes", type=place, help="fer2013new.csv: FER+'s ten votes a picture")
-    step.add_argument("--out", type=place, default=DATA, help=f"packed data to write (default {DATA})")
+    step.add_argument(
+        "--out", type=_or_address(_file), default=str(DATA), help=f"packed data to write (default {DATA})"
+    )
     step.add_argument("--workers", type=int, help="processes (default: one a core)")
     step.add_argument(
         "--without", nargs="+", default=(), choices=EXPRESSIONS, help="expressions to leave out of a csv of people"
@@ -42,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("train", help="train, or go on where a run stopped")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help=f"packed data, together (default {DATA})")
-    step.add_argument("--out", type=place, default=RUN, help=f"folder of checkpoints and figures (default {RUN})")
+    step.add_argument(
+        "--out", type=_run_folder, default=str(RUN), help=f"folder of checkpoints and figures (default {RUN})"
+    )
     step.add_argument("--threads", type=_positive, help="cores to use (default: all)")
     defaults = Config()
     for field in fields(Config):
@@ -128,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_choice(step)
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument(
-        "--out", type=_file, default=REPORT, help=f"default {REPORT}; it shows people: publish it nowhere"
+        "--out", type=_file, default=str(REPORT), help=f"default {REPORT}; it shows people: publish it nowhere"
     )
     step.set_defaults(run=_report)
 
@@ -260,13 +269,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         reader = load_reader(path, two_witnesses=not options.network_alone)
     outcomes = evaluate(reader, pictures)
     result = metrics(outcomes)
-    for outcome in outcomes:
-        if outcome.error:
-            print(f"warning: {outcome.picture.file}: {outcome.error}; counted as wrong", file=sys.stderr)
-    if all(outcome.error for outcome in outcomes):
-        raise DataError(f"{options.labels}: none of its {len(outcomes)} pictures can be read")
+    _name_unreadable(options.labels, outcomes, "counted as wrong")
     write(outcomes, result, options.out, options.predictions)
     print(json.dumps({name: value for name, value in result.items() if name != "confusion"}, indent=2))
+
+
+def _name_unreadable(labels: Place, found: Sequence[Outcome | Seen], so: str) -> None:
+    """Warn of the files that could not be read, and what became of them; raise DataError where none could."""
+    for one in found:
+        if one.error:
+            print(f"warning: {one.picture.file}: {one.error}; {so}", file=sys.stderr)
+    if all(one.error for one in found):
+        raise DataError(f"{labels}: none of its {len(found)} pictures can be read")
 
 
 def _positive(text: str) -> int:
@@ -276,7 +290,7 @@ def _positive(text: str) -> int:
 
 
 def _file(text: str) -> Path:
-    """Return where a file can be written, so that nobody works for hours to learn that it cannot."""
+    """Return where a file can be written."""
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
@@ -289,10 +303,21 @@ def _folder(text: str) -> Path:
     path = Path(text)
     if ":/" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is an address; this is written to local files only")
-    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise argparse.ArgumentTypeError(f"{text!r}: nothing can be written in {there}")
+    try:
+        check_writable(path)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return path
+
+
+def _or_address(local_place: Callable[[str], Path]) -> Callable[[str], Place]:
+    """Return what takes an address of fsspec as it is, and a local place only where it can be written."""
+    return lambda text: place(text) if "://" in text else local_place(text)
+
+
+def _run_folder(text: str) -> Place:
+    """Return the folder of a run. Under torchrun the first process looks into it, once it can tell the others."""
+    return place(text) if "TORCHELASTIC_RUN_ID" in os.environ else _or_address(_folder)(text)
 
 
 def _count(text: str) -> int:
@@ -313,31 +338,23 @@ def _cost(text: str) -> tuple[str, float]:
     )
 
 
-def _share(text: str) -> float:
-    try:
-        if 0 <= float(text) <= 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+def _number(fits: Callable[[float], bool], words: str) -> Callable[[str], float]:
+    """Return what takes a number in a range, and says in these words which."""
+
+    def parse(text: str) -> float:
+        try:
+            if fits(float(text)):
+                return float(text)
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} is no number {words}")
+
+    return parse
 
 
-def _less(text: str) -> float:
-    try:
-        if 0 < float(text) < 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and below 1")
-
-
-def _part(text: str) -> float:
-    try:
-        if 0 < float(text) <= 1:
-            return float(text)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1")
+_share = _number(lambda number: 0 <= number <= 1, "from 0 to 1")
+_less = _number(lambda number: 0 < number < 1, "above 0 and below 1")
+_part = _number(lambda number: 0 < number <= 1, "above 0 and up to 1")
 
 
 def _add_choice(step: argparse.ArgumentParser) -> None:
@@ -412,7 +429,9 @@ def _cues(options: argparse.Namespace) -> None:
     from inference import load_reader
     from training.cues import look, report
 
-    for line in report(look(load_reader(), read_labels(options.labels, allowed=None))):
+    seen = look(load_reader(), read_labels(options.labels, allowed=None))
+    _name_unreadable(options.labels, seen, "left out")
+    for line in report(seen):
         print(line)
 
 

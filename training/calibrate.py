@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor
 from inference.calibration import Calibration
 from inference.network import Logits
 from inference.reading import EXPRESSIONS
+from training.logistic import minimise
 
 _SEVEN = len(EXPRESSIONS)
 # Keeps what few or too easy faces cannot tell from running away.
-_RESTRAINT = 1e-3
-_HOTTEST = 5.0
-"""The largest log temperature, either way."""
+L2 = 1e-3
+MAX_LOG_TEMPERATURE = 5.0
+"""Either way."""
 COSTS: Mapping[str, float] = MappingProxyType({"happy": 2.0, "fear": 2.0, "disgust": 2.0})
 """How many times missing an expression weighs in a release.
 
@@ -66,15 +67,15 @@ def fit(
 
     def temperature() -> Tensor:
         # The search tries steps far too long; within these bounds it finds its way back.
-        return log_temperature.clamp(-_HOTTEST, _HOTTEST).exp()
+        return log_temperature.clamp(-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE).exp()
 
     def loss() -> Tensor:
         each = functional.cross_entropy(mean() / temperature(), right, reduction="none")
-        return (weights * each).sum() + _RESTRAINT * (bias.square().sum() + share.square() + log_temperature.square())
+        return (weights * each).sum() + L2 * (bias.square().sum() + share.square() + log_temperature.square())
 
-    _minimise([share, bias, log_temperature], loss)
+    minimise([share, bias, log_temperature], loss)
     weights = torch.full_like(weights, 1 / len(right))
-    _minimise([log_temperature], loss)
+    minimise([log_temperature], loss)
     return Calibration(float(torch.sigmoid(share)), tuple(bias.tolist()), float(temperature()))
 
 
@@ -84,19 +85,3 @@ def _weights(right: Tensor, origin: Tensor, balance: float) -> Tensor:
     counts.index_put_((origin, right), torch.ones(len(right), dtype=torch.float64), accumulate=True)
     together, sets = counts.sum(dim=0), (counts > 0).sum(dim=0)
     return together[right] ** (1 - balance) / sets[right] / counts[origin, right]
-
-
-def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.LBFGS(parameters, max_iter=200, line_search_fn="strong_wolfe")
-
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    optimizer.step(step)
-    for parameter in parameters:
-        parameter.requires_grad_(False)

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.drawn_faces import OVAL
+
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Colour = tuple[float, float, float]
@@ -22,11 +24,7 @@ Colour = tuple[float, float, float]
 STRENGTHS = ("mild", "middle", "strong")
 
 # Face Mesh indices (MediaPipe's canonical face model); left and right are the picture's.
-_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
-    136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-_JAW = _OVAL[8:29]  # from the right ear over the chin to the left one
+_JAW = OVAL[8:29]  # from the right ear over the chin to the left one
 _LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 _RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 _INNER_MOUTH = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
@@ -174,7 +172,7 @@ def _recolour_skin(scene: Scene, gamma: float, _: np.random.Generator) -> Pictur
     """Bend the tone curve of the skin alone: the face without eyes and open mouth, and what has its colour near it."""
     table = _curve(lambda light: light**gamma if gamma > 1 else 1 - (1 - light) ** (1 / gamma))
     changed = cv2.LUT(scene.pixels, table)
-    skin = _filled(scene, _OVAL)
+    skin = _filled(scene, OVAL)
     (left, top), (right, bottom) = scene.marks.min(axis=0), scene.marks.max(axis=0)
     chroma = cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
     usual = np.median(chroma[skin > 0.5], axis=0) if (skin > 0.5).any() else np.full(2, 128.0)

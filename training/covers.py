@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 from tqdm import tqdm
 
 from inference.network import Network
 from training.augment import cover_mouths
 from training.data import Faces, training_rows
+from training.logistic import regress
 
 AT_MOST = 18_000
 """Faces to learn from: more of them tell no more apart."""
@@ -20,7 +20,7 @@ BATCH = 500
 # A mouth counts as covered from the one share on, as free up to the other; what lies between teaches nothing.
 COVERED, FREE = 0.6, 0.15
 # Ridge on weights of features that are scaled to deviation 1.
-_RESTRAINT = 1e-3
+L2 = 1e-3
 SEED = 5
 
 
@@ -64,22 +64,7 @@ def _look(network: Network, faces: Faces) -> tuple[Tensor, Tensor]:
 
 
 def _regress(features: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weights and bias of the logistic regression with a ridge, (k,) and (1,)."""
-    weight, bias = torch.zeros(features.shape[1], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    """Return weights and bias of the head, (k,) and (1,)."""
     if not 0 < covered.sum() < len(covered):
-        return weight, bias - 10
-    mean, deviation = features.mean(dim=0), features.std(dim=0) + 1e-6
-    scaled = (features - mean) / deviation
-    parameters = [weight.requires_grad_(), bias.requires_grad_()]
-    optimizer = torch.optim.LBFGS(parameters, max_iter=200, line_search_fn="strong_wolfe")
-
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        loss = functional.binary_cross_entropy_with_logits(scaled @ weight + bias, covered)
-        loss = loss + _RESTRAINT * weight.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(step)
-    weight, bias = weight.detach() / deviation, bias.detach()
-    return weight, bias - weight @ mean
+        return torch.zeros(features.shape[1], dtype=torch.float64), torch.full((1,), -10, dtype=torch.float64)
+    return regress(features, covered, L2)

@@ -18,23 +18,32 @@ ASKED = {"wink": ("wink_left", "wink_right"), "eyes_closed": ("eyes_closed",)}
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One picture and the cues of the face that answers for it; `cues` is None where no face was found."""
+    """One picture and the cues of the face that answers for it.
+
+    `cues` is None where no face was found, or the file could not be read: then `error` says why.
+    """
 
     picture: Labelled
     cues: tuple[str, ...] | None
+    error: str | None = None
 
 
 def look(reader: FaceReader, pictures: list[Labelled]) -> list[Seen]:
     """Run the full pipeline on every picture."""
     seen = []
     for picture in tqdm(pictures, desc="reading", unit="photo"):
-        face = main_face(read(reader, picture.path)[0].faces)
-        seen.append(Seen(picture, tuple(face.cues) if face else None))
+        reading, error = read(reader, picture.path)
+        face = main_face(reading.faces)
+        seen.append(Seen(picture, tuple(face.cues) if face else None, error))
     return seen
 
 
 def report(seen: list[Seen]) -> Iterator[str]:
-    """Yield the lines to print: of each label the share of its pictures that each cue fires on, then `ASKED`."""
+    """Yield the lines to print: of each label the share of its pictures that each cue fires on, then `ASKED`.
+
+    Files that could not be read say nothing of the cues and are left out.
+    """
+    seen = [one for one in seen if not one.error]
     for label in sorted({one.picture.label for one in seen}):
         cues = [one.cues for one in seen if one.picture.label == label]
         missed = cues.count(None)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference import PhotoError
-from inference.crops import CROP_SIDE, LANDMARKS
+from inference.crops import SPEC
 from inference.photo import decode
 from inference.reading import EXPRESSIONS
 from training.files import DataError, Place, files, in_threads, open_bytes, write
@@ -51,6 +52,10 @@ _VOTE_OF = {
 }
 SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
 SIDE = 48
+FINDER = 2
+"""Raised whenever inference/faces.py finds faces or lays meshes otherwise: then all are found anew."""
+RECIPE = json.dumps({"crop": SPEC, "finder": FINDER})
+"""What prepared data record: weights say that they know today's crops, so they may learn from no others."""
 # FER+'s votes of this row look copied from row 6968.
 MISVOTED_ROW = 5274
 
@@ -93,7 +98,8 @@ class Faces:
     def save(self, path: Place) -> None:
         """Write one compressed .npz."""
         packed = io.BytesIO()
-        np.savez_compressed(packed, source=np.array(self.source), **{name: getattr(self, name) for name in ARRAYS})
+        facts = {"source": np.array(self.source), "recipe": np.array(RECIPE)}
+        np.savez_compressed(packed, **facts, **{name: getattr(self, name) for name in ARRAYS})
         write(path, packed.getvalue())
 
     @classmethod
@@ -101,18 +107,20 @@ class Faces:
         """Read what `save` wrote.
 
         Raises:
-            DataError: there is no such file, or it is not one of ours.
+            DataError: there is no such file, it is not one of ours, or its faces were found or aligned otherwise.
         """
         if not path.is_file():
             raise DataError(f"{path}: no prepared data; run `python -m training prepare` first")
         try:
             with open_bytes(path) as file, np.load(file, allow_pickle=False) as stored:
-                faces = cls(**{name: stored[name] for name in ARRAYS}, source=str(stored["source"]))
+                source, recipe = str(stored["source"]), str(stored.get("recipe"))  # earlier versions wrote no recipe
+                if recipe != RECIPE:
+                    raise DataError(
+                        f"{path}: another version found and aligned its faces; run `python -m training prepare` again"
+                    )
+                return cls(**{name: stored[name] for name in ARRAYS}, source=source)
         except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
-        if faces.crops.shape[1:] != (CROP_SIDE, CROP_SIDE) or faces.shapes.shape[1:] != (LANDMARKS, 3):
-            raise DataError(f"{path}: made with another crop recipe; run `python -m training prepare` again")
-        return faces
 
 
 def together(parts: Sequence[Faces]) -> Faces:
@@ -257,7 +265,7 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
         DataError: the csv is not of that form, or a picture cannot be read.
     """
     listed = [picture for picture in read_labels(path) if picture.label not in without]
-    pictures = in_threads(lambda picture: _decode(picture.path, _read(picture.path)), listed)
+    pictures = in_threads(lambda picture: read_picture(picture.path), listed)
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
     split = np.array([SPLITS[picture.split] for picture in listed], np.uint8)
@@ -266,6 +274,15 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
         digest.update(pixels.tobytes())
     unlabelled = np.full(len(listed), -1, np.int8)
     return RawPictures(pictures, votes, unlabelled, split, _twins(pictures, split.astype(np.int64)), digest.hexdigest())
+
+
+def read_picture(path: Place) -> NDArray[np.uint8]:
+    """Return a picture's upright RGB pixels.
+
+    Raises:
+        DataError: there is no such file, or it is no picture.
+    """
+    return _decode(path, _read(path))
 
 
 def _read(path: Place) -> bytes:

@@ -45,6 +45,7 @@ def export(
 
     Raises:
         DataError: there is no run, it was trained on other data, or several did not begin with the same weights.
+        CheckpointError: `out` cannot be written.
     """
     source = together(parts).source
     states = [_state(run, source) for run in runs]
@@ -63,9 +64,7 @@ def export(
         ],
         **{name: first[name] for name in ("data", "init", "teacher")},
     }
-    # Half precision first: the figures are those of the very numbers that ship.
-    checkpoint.save(out, network.checkpoint(Calibration(), about))
-    return calibrate(parts, out, out, balance, costs)
+    return _finish(parts, checkpoint.rounded(network.checkpoint(Calibration(), about)), out, balance, costs)
 
 
 def calibrate(
@@ -81,14 +80,20 @@ def calibrate(
         costs: how many times missing an expression weighs; see `training.calibrate.fit`.
 
     Raises:
-        CheckpointError: the weights are missing, damaged or of another kind.
+        CheckpointError: the weights are missing, damaged or of another kind, or `out` cannot be written.
     """
-    loaded = checkpoint.load(weights)
-    network = Network.of(loaded)
+    return _finish(parts, checkpoint.load(weights), out, balance, costs)
+
+
+def _finish(
+    parts: Sequence[Faces], begun: Checkpoint, out: Path, balance: float, costs: Mapping[str, float]
+) -> Checkpoint:
+    """Write a checkpoint only once it is calibrated and measured: nobody can see in a file that it is not."""
+    network = Network.of(begun)
     calibration = calibrated(network, parts, balance, costs)
     figures = [split_figures(network, calibration, part) for part in parts]
-    about = {**loaded.about, "balance": balance, "costs": dict(costs), "figures": figures}
-    finished = replace(loaded, calibration=calibration, about=about)
+    about = {**begun.about, "balance": balance, "costs": dict(costs), "figures": figures}
+    finished = replace(begun, calibration=calibration, about=about)
     checkpoint.save(out, finished)
     return finished
 

@@ -7,6 +7,7 @@ memory. universal-pathlib has more of a path's methods, but would leave the erro
 from __future__ import annotations
 
 import io
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -116,6 +117,30 @@ Place = Path | Remote
 def place(address: str) -> Place:
     """Return the file or folder at a local path or fsspec address."""
     return Remote(address) if "://" in address else Path(address)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise DataError where nothing can be written in a folder, which need not be there yet.
+
+    So nobody works for hours to learn it.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise DataError(f"{folder}: nothing can be written in {there}")
+
+
+def make_folder(folder: Place) -> None:
+    """Make a folder to write in, if it is not there yet.
+
+    Raises:
+        DataError: it cannot be made or written in.
+    """
+    if isinstance(folder, Path):
+        check_writable(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made: {error.strerror}") from error
 
 
 def write(to: Place, content: bytes) -> None:

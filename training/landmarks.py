@@ -8,37 +8,36 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from inference import eyes
 from inference.cues import eye_aspect_ratios
-from inference.faces import FaceFinder, FoundFace
+from inference.faces import FaceFinder
 from inference.head import EYE_CORNERS, STABLE, Points, fit, hold_still
-from inference.photo import decode
-from training.data import SPLITS, read_fer2013
+from training.data import SPLITS, read_fer2013, read_picture
 from training.files import DataError
 from training.labels import read_labels
-from training.prepare import FINDING_SIDE
+from training.logistic import regress
+from training.prepare import FINDING_SIDE, largest
 
 # What the landmarks must say of both eyes before they teach: clearly closed, or clearly open and alike; and no turned
 # head, whose far eye the mesh guesses.
 CLOSED, OPEN, ALIKE, MOST_YAW = 0.12, 0.25, 0.8, 25.0
 FOREHEAD, CHIN = 10, 152
-WEIGHT_DECAY = 0.01
+L2 = 0.01
 
 
 def mean_face(labels: Path, out: Path) -> int:
     """Average the neutral faces of labelled pictures, mirrored too; return how many, and store a float32 (478, 3).
 
     Raises:
-        DataError: a picture is missing, or no face is labelled neutral.
+        DataError: a picture cannot be read, or no face is labelled neutral.
     """
     finder = FaceFinder()
     shapes: list[Points] = []
     neutral: list[bool] = []
     for picture in tqdm(read_labels(labels), desc="finding", unit="photo"):
-        face = _largest(finder, decode(picture.path.read_bytes()).pixels)
+        face = largest(finder.find(read_picture(picture.path), main_only=True))
         if face is not None and face.landmarks is not None:
             shapes.append(face.landmarks.astype(np.float64))
             neutral.append(picture.label == "neutral")
@@ -118,7 +117,7 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
         picture = raw.pictures[index]
         large = cv2.resize(picture, (FINDING_SIDE, FINDING_SIDE), interpolation=cv2.INTER_CUBIC)
         pixels = np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8)
-        face = _largest(finder, pixels)
+        face = largest(finder.find(pixels, main_only=True))
         if face is None or face.landmarks is None or (answer := _clearly_open(face.landmarks)) is None:
             continue
         described += [eyes.describe(patch) for patch in eyes.patches(pixels, face.landmarks)]
@@ -129,12 +128,6 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
     out.parent.mkdir(parents=True, exist_ok=True)
     np.save(out, _logistic(np.stack(described), truth))
     return int((~truth).sum()) // 2, int(truth.sum()) // 2
-
-
-def _largest(finder: FaceFinder, pixels: NDArray[np.uint8]) -> FoundFace | None:
-    return max(
-        finder.find(pixels, main_only=True), key=lambda one: float(np.prod(one.box[2:] - one.box[:2])), default=None
-    )
 
 
 def _clearly_open(landmarks: NDArray[np.float32]) -> bool | None:
@@ -150,22 +143,7 @@ def _clearly_open(landmarks: NDArray[np.float32]) -> bool | None:
 
 def _logistic(described: NDArray[np.float32], is_open: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return weights and bias of a logistic regression, both classes weighing alike."""
-    x, y = torch.from_numpy(described), torch.from_numpy(is_open).float()
-    mean, spread = x.mean(dim=0), x.std(dim=0) + 1e-3
-    x = (x - mean) / spread
-    weights = torch.zeros(x.shape[1], requires_grad=True)
-    bias = torch.zeros(1, requires_grad=True)
+    y = torch.from_numpy(is_open).double()
     importance = torch.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    optimiser = torch.optim.LBFGS([weights, bias], max_iter=300)
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        value = binary_cross_entropy_with_logits(x @ weights + bias, y, weight=importance)
-        value = value + WEIGHT_DECAY * (weights**2).sum()
-        value.backward()
-        return value
-
-    optimiser.step(loss)
-    with torch.no_grad():
-        plain = weights / spread
-        return torch.cat([plain, bias - plain @ mean]).numpy()
+    weights, bias = regress(torch.from_numpy(described).double(), y, L2, importance, floor=1e-3)
+    return torch.cat([weights, bias]).float().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from inference import crops
-from inference.faces import FaceFinder
+from inference.faces import FaceFinder, FoundFace
 from training.data import Faces, RawPictures, is_people, read_fer2013, read_folders, read_people
 from training.files import DataError, Place
 
@@ -43,7 +43,7 @@ def prepare(
     if source.is_dir() and votes:
         raise DataError(f"--votes {votes}: votes go with a FER2013 csv, not with a folder")
     raw = _read(source, votes, without)
-    with suppress(DataError):  # none yet, or damaged
+    with suppress(DataError):  # none yet, damaged, or by another recipe
         if (stored := Faces.load(out)).source == raw.source:
             tqdm.write(f"{out} was made from these very files and is kept; delete it to align them again")
             return stored
@@ -64,6 +64,11 @@ def prepare(
     )
     faces.save(out)
     return faces
+
+
+def largest(found: Iterable[FoundFace]) -> FoundFace | None:
+    """Return the face whose box has the largest area, if there is any."""
+    return max(found, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])), default=None)
 
 
 def _read(source: Place, votes: Place | None, without: Sequence[str]) -> RawPictures:
@@ -88,9 +93,7 @@ def _align(picture: NDArray[np.uint8]) -> _Aligned:
     enlarge = max(1.0, FINDING_SIDE / max(rows, columns))
     large = cv2.resize(picture, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
     colour = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB) if large.ndim == 2 else large
-    found = _finder.find(np.asarray(colour, np.uint8))
-    if found:
-        face = max(found, key=lambda one: float(np.prod(one.box[2:] - one.box[:2])))
+    if face := largest(_finder.find(np.asarray(colour, np.uint8))):
         # Pixel centres: x = (x_large + 0.5) / enlarge - 0.5.
         crop = crops.crop(picture, (face.anchors + 0.5) / enlarge - 0.5)
         return _Aligned(crop, crops.shape(face.landmarks, face.anchors), True)

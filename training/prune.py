@@ -38,7 +38,7 @@ TAUGHT = 128
 """Faces in each of its steps."""
 _WARM_UP = 20
 # Ridge, as a share of the mean square of what a convolution sees.
-_RESTRAINT = 1e-3
+L2 = 1e-3
 
 
 def prune(checkpoint: Checkpoint, faces: Faces, keep: float, epochs: int = EPOCHS) -> Checkpoint:
@@ -246,7 +246,7 @@ def _cut(weight: Tensor, inside: _Inside, least: int) -> _Cut:
     if not (covariance.isfinite().all() and covariance.any()):
         raise misfit()
     weights = weight.detach().double().flatten(1).clone()
-    ridge = _RESTRAINT * covariance.diagonal().mean()
+    ridge = L2 * covariance.diagonal().mean()
     inverse = torch.linalg.inv(covariance + torch.eye(len(covariance), dtype=torch.float64) * ridge)
     here = torch.arange(inputs)
     losses = [0.0]

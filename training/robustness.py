@@ -20,13 +20,14 @@ from tqdm import tqdm
 
 from inference import EXPRESSIONS, FaceReader, PhotoError, checkpoint, load_reader
 from inference.emoji_map import main_face
-from inference.faces import FaceFinder, FoundFace
+from inference.faces import FaceFinder
 from inference.photo import Photo, decode
 from training import plots
 from training.corruptions import CORRUPTIONS, STRENGTHS, Picture, Scene
 from training.files import DataError
 from training.labels import Labelled
 from training.metrics import balanced_accuracy
+from training.prepare import largest
 
 # NASA's portrait of Eileen Collins, in the public domain: the one face that the picture shows.
 PORTRAIT = Path(__file__).parents[1] / "tests" / "pictures" / "astronaut.jpg"
@@ -195,15 +196,11 @@ def _answer(reader: FaceReader, pixels: Picture) -> int:
 
 
 def find_scene(finder: FaceFinder, pixels: Picture) -> Scene | None:
-    """Return the photo with the landmarks of its largest face, or None when no mesh can be laid."""
-
-    def area(face: FoundFace) -> float:
-        return float(np.prod(face.box[2:] - face.box[:2]))
-
-    for face in sorted(finder.find(pixels, main_only=True), key=area, reverse=True):
-        if face.landmarks is not None:
-            return Scene(pixels, face.landmarks[:, :2].astype(np.float64))
-    return None
+    """Return the photo with the landmarks of its largest face with a mesh, or None when none can be laid."""
+    face = largest(face for face in finder.find(pixels, main_only=True) if face.landmarks is not None)
+    if face is None or face.landmarks is None:
+        return None
+    return Scene(pixels, face.landmarks[:, :2].astype(np.float64))
 
 
 def write(results: Sequence[Robustness], weights: Path, seed: int, out: Path) -> None:

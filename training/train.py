@@ -33,7 +33,7 @@ from inference.reading import EXPRESSIONS
 from training.augment import augment, mirror, mirror_order
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, targets, training_rows, truth
-from training.files import DataError, Place, local, place, write
+from training.files import DataError, Place, local, make_folder, place, write
 
 CHECKPOINT = "last.pt"
 WAIT = timedelta(minutes=10)
@@ -51,8 +51,8 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
     processes train together, each on its part of every batch, and the first one writes.
 
     Raises:
-        DataError: the recipe makes no sense, no training rows, no such teacher, `out` holds a run of another recipe or
-            other data, the processes were given different data, or training diverged.
+        DataError: the recipe makes no sense, no training rows, no such teacher, nothing can be written in `out`, it
+            holds a run of another recipe or other data, the processes were given different data, or training diverged.
     """
     config.check()
     with _together() as crew:
@@ -61,8 +61,10 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
 
 def _train(faces: Faces, config: Config, out: Place, crew: _Crew) -> Network:
     crew.agree(faces.source, asdict(config))
+    # Only the first process looks into `out`: other machines need not see it. Better an error now than after the
+    # teachers were asked.
+    crew.share(lambda: make_folder(out))
     run = _Run(faces, config, crew)
-    # Only the first process looks into `out`: other machines need not see it.
     state = crew.share(lambda: run.stored(out / CHECKPOINT))
     if state:
         run.restore(state)
@@ -410,7 +412,6 @@ class _Run:
     def stored(self, path: Place) -> dict[str, Any] | None:
         """Return what `save` wrote, if anything; raises DataError when it belongs to another recipe or other data."""
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)  # better an error now than after the first epoch
             return None
         state = read_state(path)
         if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):

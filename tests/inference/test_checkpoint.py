@@ -1,6 +1,7 @@
 """Weights that explain themselves, and files that are none."""
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,30 @@ def test_the_same_checkpoint_gives_the_same_file(network: Network, tmp_path: Pat
         checkpoint.save(tmp_path, network.checkpoint(PLAIN, {}))
 
 
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(path, network.checkpoint(PLAIN, {"data": "before"}))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a disk that is full
+    try:
+        with pytest.raises(CheckpointError, match=r"weights\.safetensors cannot be written \(File too large\)"):
+            checkpoint.save(path, network.checkpoint(PLAIN, {"data": "after"}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoint.load(path).about == {"data": "before"}
+
+
+def test_what_is_rounded_is_what_comes_back(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    whole = network.checkpoint(PLAIN, {})
+    checkpoint.save(path, whole)
+    rounded, loaded = checkpoint.rounded(whole).weights, checkpoint.load(path).weights
+    assert not np.array_equal(rounded["votes.weight"], whole.weights["votes.weight"])
+    assert rounded.keys() == loaded.keys()
+    assert all(value.dtype == loaded[name].dtype for name, value in rounded.items())
+    assert all(np.array_equal(value, loaded[name]) for name, value in rounded.items())
+
+
 def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "again.safetensors", checkpoint.load())
     before, after = checkpoint.load(), checkpoint.load(tmp_path / "again.safetensors")
@@ -73,16 +98,31 @@ def test_a_release_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no weights at"):
-        checkpoint.load(tmp_path / "none.safetensors")
+    path = tmp_path / "none.safetensors"
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(path)
+    assert caught.value.message == f"There are no weights at {path}: no such file. Check the path."
+
+
+@pytest.mark.parametrize("content", [None, b"not weights"])
+def test_the_file_that_came_with_us_can_be_checked_out_again(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = tmp_path / "released.safetensors"
+    monkeypatch.setattr(checkpoint, "RELEASED", released)
+    if content:
+        released.write_bytes(content)
+    with pytest.raises(CheckpointError, match="Check out the file again"):
+        checkpoint.load(released)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\xff" * 100])
 def test_a_damaged_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged") as caught:
         checkpoint.load(path)
+    assert "Check out" not in caught.value.message
 
 
 def test_a_truncated_file(network: Network, tmp_path: Path) -> None:

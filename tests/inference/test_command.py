@@ -300,7 +300,20 @@ def test_a_folder_that_cannot_be_made_or_written_is_named(
     written = tmp_path / f"astronaut.jpg.{name}.jpg"
     written.mkdir()
     assert main([photo, option, str(tmp_path)]) == 1
-    assert f"{written} cannot be written (Is a directory)" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert f"{written} cannot be written (Is a directory)" in err
+    assert "[output_not_writable]" in err
+    assert "happy" in out  # it was read all the same
+
+
+def test_a_reading_is_not_lost_with_its_picture(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "astronaut.jpg.masked.jpg").mkdir()
+    code, (line,) = read(capsys, pictures / "astronaut.jpg", "--mask", tmp_path)
+    assert code == 1
+    assert line["error"]["code"] == "output_not_writable"
+    assert [face["expression"] for face in line["faces"]] == ["happy"]
 
 
 def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from training.augment import cover_mouths
 from training.corruptions import CORRUPTIONS, STRENGTHS, Corruption, Picture, Scene
 from training.covers import with_covers
 from training.data import FER_PLUS, VOTE_COLUMNS, Faces
+from training.prepare import largest
 
 MASK = next(way for way in CORRUPTIONS if way.name == "mask")
 
@@ -81,7 +82,8 @@ def test_what_hides_a_mouth_is_counted() -> None:
 
 
 def test_the_head_is_learned_and_nothing_else_changes(scene: Scene, finder: FaceFinder) -> None:
-    found = max(finder.find(scene.pixels), key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
+    found = largest(finder.find(scene.pixels))
+    assert found is not None
     faces = faces_like(crop(scene.pixels, found.anchors), 300)
     before = Network.of(checkpoint.load())
     after = with_covers(before, faces)

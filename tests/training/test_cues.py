@@ -55,6 +55,32 @@ def test_the_command_measures_pictures_with_any_labels(
     assert "wink_left" not in out
 
 
+def test_a_file_that_cannot_be_read_is_named_and_no_picture_without_a_face(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(pictures / "astronaut.jpg", tmp_path)
+    (tmp_path / "junk.jpg").write_bytes(b"junk")
+    (tmp_path / "labels.csv").write_text("file,label\nastronaut.jpg,wink\ngone.jpg,wink\njunk.jpg,wink\n")
+    assert main(["cues", "--labels", str(tmp_path / "labels.csv")]) == 0
+    out, err = capsys.readouterr()
+    assert "wink: 1 pictures\n" in out
+    assert "wink: precision none fired, recall 0.0% of 1" in out
+    assert [line for line in err.splitlines() if line.startswith("warning: ")] == [
+        "warning: gone.jpg: file_not_found; left out",
+        "warning: junk.jpg: unsupported_format; left out",
+    ]
+
+
+def test_cues_of_files_none_of_which_can_be_read_are_no_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\ngone.jpg,wink\n")
+    assert main(["cues", "--labels", str(tmp_path / "labels.csv")]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert "none of its 1 pictures can be read" in err
+
+
 def test_the_drawing_in_the_documents_is_the_one_that_is_drawn(tmp_path: Path) -> None:
     assert main(["draw-cues", "--out", str(tmp_path / "cues.svg")]) == 0
     drawn = (tmp_path / "cues.svg").read_text("utf-8")
@@ -65,6 +91,20 @@ def test_the_drawing_in_the_documents_is_the_one_that_is_drawn(tmp_path: Path) -
 def test_the_documents_explain_every_cue() -> None:
     text = (ROOT / "docs/cues.md").read_text("utf-8")
     assert [cue for cue in CUES if f"| `{cue}` |" not in text] == []
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "cannot be read"), (b"junk", "not a photo")])
+def test_a_mean_face_of_pictures_that_cannot_be_read_is_refused_in_words(
+    content: bytes | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content:
+        (tmp_path / "junk.jpg").write_bytes(content)
+    (tmp_path / "labels.csv").write_text("file,label\njunk.jpg,neutral\n")
+    arguments = ["--labels", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "mean.npy")]
+    assert main(["mean-face", *arguments]) == 1
+    err = capsys.readouterr().err
+    assert f"error: {tmp_path / 'junk.jpg'}: " in err
+    assert why in err
 
 
 def test_the_mean_face_is_symmetric_and_looks_straight_at_us() -> None:

@@ -11,6 +11,7 @@ import pytest
 from inference.crops import CROP_SIDE, LANDMARKS
 from tests.training.conftest import HAPPY, NEUTRAL, SmallData, smile, without_smile
 from training.data import (
+    ARRAYS,
     FER_PLUS,
     MISVOTED_ROW,
     Faces,
@@ -171,6 +172,22 @@ def test_prepared_data_come_back_and_leave_no_face_out(tmp_path: Path, pictures:
     again = Faces.load(tmp_path / "faces.npz")
     assert np.array_equal(again.crops, faces.crops)
     assert again.source == faces.source
+
+
+@pytest.mark.parametrize("recipe", [{}, {"recipe": '{"crop": "another"}'}])
+def test_faces_that_were_found_or_aligned_otherwise_are_refused_and_prepared_anew(
+    recipe: dict[str, str], tmp_path: Path, pictures: Path
+) -> None:
+    data = SmallData(tmp_path)
+    data.add(smile(pictures), HAPPY, "Training", {"happiness": 10})
+    files, path = data.write(), tmp_path / "faces.npz"
+    faces = prepare(*files, path, workers=1)
+    stale = {name: getattr(faces, name) for name in ARRAYS} | {"crops": np.zeros_like(faces.crops)}
+    np.savez(path, source=faces.source, **stale, **recipe)
+    with pytest.raises(DataError, match=r"faces\.npz: another version .* run `python -m training prepare` again"):
+        Faces.load(path)
+    assert np.array_equal(prepare(*files, path, workers=1).crops, faces.crops)
+    assert np.array_equal(Faces.load(path).crops, faces.crops)
 
 
 def test_no_prepared_data(tmp_path: Path) -> None:

@@ -394,6 +394,18 @@ def test_finished_weights_are_calibrated_anew(story: Path, faces: Faces, tmp_pat
     assert {name for name, value in new.about.items() if value != old.about[name]} <= changed
 
 
+def test_an_interrupted_export_leaves_no_weights_that_are_not_calibrated(
+    story: Path, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.export.split_figures", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export([faces], [story / "teacher1"], tmp_path / "weights.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("cost", ["joy=2", "happy", "happy=", "happy=-1", "happy=nan", "happy=1e9"])
 def test_costs_without_sense_are_refused(cost: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -411,6 +423,9 @@ def test_a_balance_without_sense_is_refused(balance: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("step", "option", "out", "why"),
     [
+        (["prepare", "faces.csv"], "--out", ".", "is a folder"),
+        (["prepare", "faces.csv"], "--out", "taken/faces.npz", "nothing can be written in"),
+        (["train"], "--out", "taken/run", "nothing can be written in"),
         (["prune"], "--out", ".", "is a folder"),
         (["prune"], "--out", "s3://bucket/x.safetensors", "is an address"),
         (["export", "--out", "x.safetensors"], "--onnx", "taken/x.onnx", "nothing can be written in"),
@@ -432,6 +447,12 @@ def test_what_cannot_be_written_is_told_before_the_work(
     with pytest.raises(SystemExit, match="2"):
         main([*step, option, out])
     assert why in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_be_stored_is_told_before_the_teachers_are_asked(faces: Faces, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(DataError, match=r"taken/run: nothing can be written in .*taken"):
+        train(faces, replace(TINY, teacher=("nowhere",)), tmp_path / "taken/run")
 
 
 @pytest.mark.parametrize("keep", ["0", "1", "nan", "half"])

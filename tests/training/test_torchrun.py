@@ -98,12 +98,14 @@ def stop_after_one(data: Path, out: Path, arguments: tuple[str | Path, ...]) -> 
     assert len(losses(out)) == 1
 
 
-def test_an_error_ends_all_processes_with_its_sentence(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "last.pt").write_bytes(b"no checkpoint")
-    ran = torchrun("--data", data, "--out", tmp_path, "--epochs", "1")
+@pytest.mark.parametrize(("out", "why"), [("run", "damaged"), ("run/last.pt/under", "nothing can be written in")])
+def test_an_error_ends_all_processes_with_its_sentence(data: Path, tmp_path: Path, out: str, why: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/last.pt").write_bytes(b"no checkpoint")
+    ran = torchrun("--data", data, "--out", tmp_path / out, "--epochs", "1")
     assert ran.returncode != 0
     assert "error: " in ran.stderr
-    assert "damaged" in ran.stderr
+    assert why in ran.stderr
     assert "Error:" not in ran.stderr.split("torch.distributed.elastic")[0]  # no traceback of ours
 
 

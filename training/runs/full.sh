@@ -2,11 +2,11 @@
 # The whole story of the released weights, from the published files to the figures.
 #   training/runs/full.sh DATA [OUT]
 # DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
-# everything. Started again, it goes on where it stopped. First two wide teachers learn from the labels; then a wide pupil
-# and the one that ships learn from the labels and from them; then that one is finished three times, with all four as its
-# teachers, and the mean of the three, made narrower, is released. FIRST, THEN and LAST, as in THEN="--epochs 2", change the
-# three recipes; SEED (default 0) is the pupils' and, with what follows from it, the finishes'; KEEP (default 0.68) is the
-# share of its work that is kept; PROCESSES=2 trains in as many processes together.
+# everything. Started again, it goes on where it stopped. First two wide teachers learn from the labels; then two students, a
+# wide one and the one that ships, learn from the labels and from them; then the latter is finished three times, with all
+# four as its teachers, and the mean of the three, made narrower, is released. FIRST, THEN and LAST, as in THEN="--epochs 2",
+# change the three recipes; SEED (default 0) is the students' and, with what follows from it, the finishes'; KEEP (default
+# 0.68) is the share of its work that is kept; PROCESSES=2 trains in as many processes together.
 set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: training/runs/${STORY:-full.sh} DATA [OUT]" >&2; exit 2; }
 data=$1
@@ -47,15 +47,15 @@ weights() {
 	done
 	teachers=("$out"/teacher{1,2}.safetensors)
 	train wide --seed "$seed" --teacher "${teachers[@]}" "${wide[@]}" ${THEN:-}
-	train pupil --seed "$seed" --teacher "${teachers[@]}" ${THEN:-}
-	for name in wide pupil; do
+	train student --seed "$seed" --teacher "${teachers[@]}" ${THEN:-}
+	for name in wide student; do
 		weights "$name" "$out/$name"
 		teachers+=("$out/$name.safetensors")
 	done
 	# They differ a little in more than chance, and so does what they get wrong.
 	changes=("" "--clear 0.6" "--label-weight 1")
 	for number in 1 2 3; do
-		train "finish$number" --seed $((10 * seed + 10 + number)) --init "$out/pupil.safetensors" \
+		train "finish$number" --seed $((10 * seed + 10 + number)) --init "$out/student.safetensors" \
 			--teacher "${teachers[@]}" --teach 0.6 --epochs 40 --rate 0.06 --growth 0 ${changes[number - 1]} ${LAST:-}
 	done
 }
