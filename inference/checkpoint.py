@@ -6,8 +6,9 @@ safetensors keeps numbers and text only; unlike a pickle it cannot run code when
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,15 @@ class Checkpoint:
         weights: float32, and int64 for counters, by the names that `inference.network.Network` gives them.
         calibration: how its logits become an answer.
         about: free facts for people: figures, data hash, recipe, seed.
+        ranges: between which values features lie, by the names that `inference.graph` gives them; empty of a network
+            that counts in floating point alone.
     """
 
     architecture: Architecture
     weights: Mapping[str, NDArray[Any]]
     calibration: Calibration
     about: Mapping[str, Any]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -117,6 +121,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "crop": crops.SPEC,
         "calibration": checkpoint.calibration.to_json(),
         "about": dict(checkpoint.about),
+        **({"ranges": checkpoint.ranges} if checkpoint.ranges else {}),  # as in the files of earlier versions
     }
     halved = {name: _as(np.float16, value) for name, value in checkpoint.weights.items()}
     data = _in_order(to_bytes(halved, {"format": FORMAT, "face2emoji": json.dumps(header)}))
@@ -158,16 +163,35 @@ def load(path: Path = RELEASED) -> Checkpoint:
         if header["crop"] != crops.SPEC or tuple(header["expressions"]) != EXPRESSIONS:
             raise CheckpointError(f"{path.name} was trained for another crop recipe or other expressions. Train again.")
         architecture = Architecture.from_json(header["architecture"])
-        return Checkpoint(architecture, weights, Calibration.from_json(header["calibration"]), header["about"])
+        calibration, ranges = Calibration.from_json(header["calibration"]), _ranges(header.get("ranges", {}))
+        return Checkpoint(architecture, weights, calibration, header["about"], ranges)
     except CheckpointError:
         raise
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         remedy = "Check out the file again." if _is_released(path) else "Get it again, or choose another file."
         raise CheckpointError(f"{path.name} is damaged, or no weights at all. {remedy}") from error
 
 
 def _is_released(path: Path) -> bool:
     return path.resolve() == RELEASED.resolve()
+
+
+def _ranges(stored: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return the ranges of a header; what is none raises AttributeError, TypeError or ValueError."""
+    ranges = {}
+    for name, (least, most) in stored.items():
+        if not (math.isfinite(least) and math.isfinite(most) and least <= most):
+            raise ValueError(f"{name}: from {least} to {most} is no range")
+        ranges[str(name)] = float(least), float(most)
+    return ranges
 
 
 def _in_order(data: bytes) -> bytes:

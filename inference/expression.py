@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from inference.checkpoint import Checkpoint
 from inference.errors import DeviceError
@@ -56,7 +57,7 @@ class ExpressionReader:
     def __init__(self, checkpoint: Checkpoint, device: str = ON_PROCESSOR, threads: int = 1) -> None:
         self._calibration = checkpoint.calibration
         self._network: _Network = (
-            _OnProcessor(checkpoint, threads) if device == ON_PROCESSOR else _on_device(checkpoint, device)
+            OnProcessor(checkpoint, threads) if device == ON_PROCESSOR else _on_device(checkpoint, device)
         )
 
     def read(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Expressions:
@@ -70,27 +71,41 @@ class ExpressionReader:
         return Expressions(self._calibration.probabilities(votes, labels), covered)
 
 
-class _OnProcessor:
-    """The graph in ONNX Runtime: the field's standard for trained networks, and faster here (training/LOG.md)."""
+class OnProcessor:
+    """The network on the processor, before its calibration.
 
-    def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
-        options = SessionOptions()
-        options.intra_op_num_threads = threads  # with one it starts none, so it survives a fork
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; what it warns of is no user's business
-        model = build(checkpoint).SerializeToString()
-        self._session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        # For a second try on another processor it keeps the model, 25 MB for nothing. Private: if it is called
-        # something else one day, just the memory is lost.
-        self._session._model_bytes = None
+    Args:
+        checkpoint: the weights.
+        threads: cores to use.
+
+    Raises:
+        CheckpointError: as `ExpressionReader`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
+        self._session = session(build(checkpoint), threads)
         self._outputs = [*HEADS, *([COVERED] if checkpoint.architecture.covers else [])]
 
     def __call__(self, crops: NDArray[np.uint8], shapes: NDArray[np.float32]) -> Outputs:
+        """Work through n faces; arguments as of `ExpressionReader.read`."""
         outputs = self._session.run(self._outputs, {"crops": crops, "shapes": shapes})
         if COVERED not in self._outputs:
             outputs.append(np.full(len(crops), -np.inf, np.float32))
         return Outputs(*outputs)
+
+
+def session(model: ModelProto, threads: int = 1) -> InferenceSession:
+    """Return a graph in ONNX Runtime: the field's standard for trained networks, and faster here (training/LOG.md)."""
+    options = SessionOptions()
+    options.intra_op_num_threads = threads  # with one it starts none, so it survives a fork
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors; what it warns of is no user's business
+    session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    # For a second try on another processor it keeps the model, 25 MB for nothing. Private: if it is called
+    # something else one day, just the memory is lost.
+    session._model_bytes = None
+    return session
 
 
 def _on_device(checkpoint: Checkpoint, device: str) -> _Network:

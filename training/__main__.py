@@ -249,14 +249,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.data:
         if options.predictions:
             raise DataError("--predictions goes with --labels")
-        from inference.network import Network
         from training.data import Faces
         from training.metrics import split_figures
+        from training.shipped import shipped
 
         with local(options.checkpoint or checkpoint.RELEASED) as path:
             loaded = checkpoint.load(path)
-        network = Network.of(loaded)
-        found = [split_figures(network, loaded.calibration, Faces.load(path)) for path in options.data]
+        predict = shipped(loaded)
+        found = [split_figures(predict, loaded.calibration, Faces.load(path)) for path in options.data]
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, together, truth
 from training.export import calibrated
 from training.metrics import public_figures
-from training.train import train
+from training.train import predict, train
 
 FIGURES = {
     "fer_plus_8": "FER+ 8",
@@ -170,8 +170,9 @@ def _measure(plan: Plan, variant: Variant, seed: int, out: Path) -> list[dict[st
         learned = [_hard(part) for part in learned]
     with redirect_stdout(io.StringIO()):  # many trainings at once would talk over each other
         network = train(together(learned), replace(plan.base, seed=seed, **variant.change), folder)
-    calibration = calibrated(network, parts, plan.balance, COSTS)
-    return [public_figures(network, calibration, part) for part in parts]
+    answers = partial(predict, network)
+    calibration = calibrated(answers, parts, plan.balance, COSTS)
+    return [public_figures(answers, calibration, part) for part in parts]
 
 
 def _hard(faces: Faces) -> Faces:

@@ -22,7 +22,9 @@ from training.covers import with_covers
 from training.data import SPLITS, Faces, together, truth
 from training.files import DataError, Place, place
 from training.metrics import split_figures
-from training.train import CHECKPOINT, architecture, predict, read_state
+from training.ranges import with_ranges
+from training.shipped import Predict, shipped
+from training.train import CHECKPOINT, architecture, read_state
 
 
 def export(
@@ -89,9 +91,10 @@ def _finish(
     parts: Sequence[Faces], begun: Checkpoint, out: Path, balance: float, costs: Mapping[str, float]
 ) -> Checkpoint:
     """Write a checkpoint only once it is calibrated and measured: nobody can see in a file that it is not."""
-    network = Network.of(begun)
-    calibration = calibrated(network, parts, balance, costs)
-    figures = [split_figures(network, calibration, part) for part in parts]
+    begun = with_ranges(begun, together(parts))
+    predict = shipped(begun)
+    calibration = calibrated(predict, parts, balance, costs)
+    figures = [split_figures(predict, calibration, part) for part in parts]
     about = {**begun.about, "balance": balance, "costs": dict(costs), "figures": figures}
     finished = replace(begun, calibration=calibration, about=about)
     checkpoint.save(out, finished)
@@ -123,7 +126,7 @@ def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def calibrated(network: Network, parts: Sequence[Faces], balance: float, costs: Mapping[str, float]) -> Calibration:
+def calibrated(predict: Predict, parts: Sequence[Faces], balance: float, costs: Mapping[str, float]) -> Calibration:
     """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`."""
     faces = together(parts)
     chosen_by = faces.split == SPLITS["PublicTest"]
@@ -131,5 +134,5 @@ def calibrated(network: Network, parts: Sequence[Faces], balance: float, costs: 
     origin = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[chosen_by]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
-    logits = predict(network, public[seven])
+    logits = predict(public[seven])
     return fit(logits, torch.from_numpy(winners[seven]), balance, costs, torch.from_numpy(origin[seven]))

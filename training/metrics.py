@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.calibration import Calibration
-from inference.network import Network
 from inference.reading import EXPRESSIONS
 from training.data import SPLITS, Faces, truth
-from training.train import predict
+from training.shipped import Predict
 
 BINS = 15
 
 
-def split_figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
+def split_figures(predict: Predict, calibration: Calibration, faces: Faces) -> dict[str, Any]:
     """Return the figures of both test splits, on the whole split and without pixel-twins of training pictures.
 
     Accuracies are shares, 0 to 1. FER+ figures follow the majority protocol of Barsoum et al. 2016: over its eight
@@ -29,17 +28,17 @@ def split_figures(network: Network, calibration: Calibration, faces: Faces) -> d
         if not len(whole):
             continue
         for name, part in ((split, whole), (f"{split} without twins", whole[~whole.twin])):
-            result[name] = _figures(network, calibration, part)
+            result[name] = _figures(predict, calibration, part)
     return result
 
 
-def public_figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
+def public_figures(predict: Predict, calibration: Calibration, faces: Faces) -> dict[str, Any]:
     """Return PublicTest's figures alone: what may be looked at as often as one likes."""
-    return _figures(network, calibration, faces[faces.split == SPLITS["PublicTest"]])
+    return _figures(predict, calibration, faces[faces.split == SPLITS["PublicTest"]])
 
 
-def _figures(network: Network, calibration: Calibration, faces: Faces) -> dict[str, Any]:
-    logits = predict(network, faces)
+def _figures(predict: Predict, calibration: Calibration, faces: Faces) -> dict[str, Any]:
+    logits = predict(faces)
     winners = truth(faces)
     found: dict[str, Any] = {}
     voted = winners >= 0

@@ -1,8 +1,9 @@
-"""The released network as ONNX, for other runtimes: the graph that the bot works through, or not at all."""
+"""The released network as ONNX, for other runtimes: the bot's graph, but in floating point, by PyTorch's values."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def write_onnx(checkpoint: Checkpoint, faces: Faces, out: Path) -> float:
         raise DataError("the data hold no faces to compare PyTorch and ONNX on")
     sample = faces[np.linspace(0, len(faces) - 1, SAMPLE).astype(np.int64)]
     sample.shapes[::4] = np.nan
-    model = build(checkpoint)
+    model = build(replace(checkpoint, ranges={}))
     facts = {
         "votes": FER_PLUS,
         "labels": EXPRESSIONS,

@@ -53,6 +53,17 @@ def test_what_is_saved_comes_back(network: Network, crop_batch: Crops, shapes: S
     assert after.votes.numpy() == pytest.approx(before.votes.numpy(), abs=5e-3)  # half precision
 
 
+def test_ranges_come_back_and_what_is_none_is_refused(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    plain = network.checkpoint(PLAIN, {})
+    checkpoint.save(path, replace(plain, ranges={"stages.0.taken": (-0.5, 2.0)}))
+    assert checkpoint.load(path).ranges == {"stages.0.taken": (-0.5, 2.0)}
+    for wrong in ((2.0, 1.0), (0.0, float("inf")), (float("nan"), 1.0), (1.0,), "ab", 7):
+        checkpoint.save(path, replace(plain, ranges={"stages.0.taken": wrong}))  # type: ignore[dict-item]
+        with pytest.raises(CheckpointError, match="is damaged"):
+            checkpoint.load(path)
+
+
 def test_the_same_checkpoint_gives_the_same_file(network: Network, tmp_path: Path) -> None:
     """Else a training whose teacher is exported again takes it for another one, and does not go on."""
     path, files = tmp_path / "weights.safetensors", set()

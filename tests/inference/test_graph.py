@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,13 @@ import torch
 from inference import checkpoint
 from inference.calibration import Calibration
 from inference.checkpoint import Architecture, Checkpoint
-from inference.crops import CROP_SIDE, LANDMARKS
-from inference.expression import ExpressionReader
-from inference.graph import build
+from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
+from inference.errors import CheckpointError
+from inference.expression import ExpressionReader, OnProcessor, session
+from inference.faces import FaceFinder
+from inference.graph import build, build_watched
 from inference.network import Network
+from inference.photo import decode
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-4
@@ -45,7 +50,7 @@ def trained(architecture: Architecture) -> Checkpoint:
 @pytest.mark.parametrize("made", ["released", *ARCHITECTURES])
 @pytest.mark.parametrize(("faces", "threads"), [(1, 1), (2, 2), (7, 1)])
 def test_it_answers_as_pytorch_does(made: str, faces: int, threads: int) -> None:
-    loaded = checkpoint.load() if made == "released" else trained(ARCHITECTURES[made])
+    loaded = replace(checkpoint.load(), ranges={}) if made == "released" else trained(ARCHITECTURES[made])
     chance = np.random.default_rng(faces)
     crops = chance.integers(0, 256, (faces, CROP_SIDE, CROP_SIDE), np.uint8)
     crops[0] = 200  # flat
@@ -59,6 +64,58 @@ def test_it_answers_as_pytorch_does(made: str, faces: int, threads: int) -> None
     assert ours.scores == pytest.approx(theirs.scores, abs=TOLERANCE)
     assert np.array_equal(np.isfinite(ours.covered), np.full(faces, loaded.architecture.covers))
     assert ours.covered == pytest.approx(theirs.covered, abs=TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def portrait() -> tuple[Any, Any]:
+    """Crops and shapes of one face, clear, dark, noisy and mirrored."""
+    photo = decode((ROOT / "tests" / "pictures" / "astronaut.jpg").read_bytes())
+    finder = FaceFinder()
+    (face,) = finder.find(photo.pixels)
+    finder.close()
+    clear, chance = crop(photo.pixels, face.anchors), np.random.default_rng(0)
+    noisy = np.clip(clear + chance.normal(0, 20, clear.shape), 0, 255).astype(np.uint8)
+    crops = np.stack([clear, clear // 3, noisy, clear[:, ::-1]])
+    return crops, np.stack([shape(face.landmarks, face.anchors)] * len(crops))
+
+
+def test_in_8_bits_it_answers_as_in_floating_point(portrait: tuple[Any, Any]) -> None:
+    released = checkpoint.load()
+    assert released.ranges
+    eight, floating = ExpressionReader(released), ExpressionReader(replace(released, ranges={}))
+    ours, exact = eight.read(*portrait), floating.read(*portrait)
+    assert ours.scores == pytest.approx(exact.scores, abs=0.02)
+    assert ours.covered == pytest.approx(exact.covered, abs=1)
+    assert not np.array_equal(ours.scores, exact.scores)
+
+
+@pytest.mark.parametrize("made", ARCHITECTURES)
+def test_8_bits_hold_any_network_whose_ranges_are_known(made: str, portrait: tuple[Any, Any]) -> None:
+    network = trained(ARCHITECTURES[made])
+    crops, shapes = portrait
+    model, names = build_watched(network)
+    seen = session(model).run(names, {"crops": crops, "shapes": shapes})
+    known = {name: (float(values.min()), float(values.max())) for name, values in zip(names, seen, strict=True)}
+    eight = replace(network, ranges=known)
+    kinds = Counter(node.op_type for node in build(eight).graph.node)
+    assert kinds["QuantizeLinear"] == len(known)
+    exact, ours = (OnProcessor(one)(crops, shapes) for one in (network, eight))
+    spread = float(np.abs(exact.votes - exact.votes.mean(axis=1, keepdims=True)).mean())
+    assert float(np.abs(ours.votes - exact.votes).mean()) < 0.1 * spread
+
+
+def test_ranges_of_another_network_are_refused() -> None:
+    network = trained(ARCHITECTURES["with a head for covered mouths"])
+    with pytest.raises(CheckpointError, match="not those of the network"):
+        build(replace(network, ranges={"stages.99.taken": (0.0, 1.0)}))
+
+
+@pytest.mark.parametrize("range_", [(0.0, 0.0), (-1e30, 1e30), (5.0, 6.0), (-6.0, -5.0)])
+def test_a_strange_range_gives_numbers_all_the_same(range_: tuple[float, float], portrait: tuple[Any, Any]) -> None:
+    network = trained(ARCHITECTURES["with a head for covered mouths"])
+    _, names = build_watched(network)
+    reader = ExpressionReader(replace(network, ranges=dict.fromkeys(names, range_)))
+    assert np.isfinite(reader.read(*portrait).scores).all()
 
 
 def test_reading_needs_no_pytorch() -> None:

@@ -25,6 +25,7 @@ from training.export import calibrated, export
 from training.files import DataError
 from training.labels import read_labels
 from training.metrics import balanced_accuracy, calibration_error
+from training.shipped import shipped
 from training.train import crop_side, train
 
 ROOT = Path(__file__).parents[2]
@@ -388,7 +389,8 @@ def test_finished_weights_are_calibrated_anew(story: Path, faces: Faces, tmp_pat
     assert main(["export", *options, "--costs", "happy=3"]) == 0
     old, new = checkpoint.load(before), checkpoint.load(tmp_path / "w.safetensors")
     assert all(np.array_equal(old.weights[name], value) for name, value in new.weights.items())
-    assert new.calibration == calibrated(Network.of(new), [faces], 0.75, {"happy": 3}) != old.calibration
+    assert new.calibration == calibrated(shipped(new), [faces], 0.75, {"happy": 3}) != old.calibration
+    assert new.ranges == old.ranges
     changed = {"costs", "figures"}
     assert new.about["costs"] == {"happy": 3}
     assert {name for name, value in new.about.items() if value != old.about[name]} <= changed
