@@ -12,9 +12,10 @@ if __name__ == "__main__":  # Ctrl+C, or nobody who reads on, ends it at once an
 import argparse
 import io
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from inference import (
     CheckpointError,
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m inference", description="Read the faces in photos and answer with emoji."
     )
     limits = PhotoLimits()
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="picture files; any common format")
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="picture files; any common format")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON line a photo instead of text")
     form.add_argument("--explain", action="store_true", help="also say which rule of the emoji map chose, and why")
@@ -66,20 +67,38 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            parser.error(f"{name} {folder}: is a file, and no folder to write into")
         except OSError as error:
             parser.error(f"{name} {folder}: {error.strerror}")
-    reader: FaceReader | None = None
+    try:
+        return _read_all(options, limits)
+    except (CheckpointError, EmojiMapError) as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: the answers cannot be written ({error.strerror})", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it again as it ends
+        return 1
+
+
+def _read_all(options: argparse.Namespace, limits: PhotoLimits) -> int:
+    def load() -> FaceReader:
+        from inference import load_reader  # takes most of a second: a bad photo is answered without it
+
+        return load_reader(options.checkpoint, options.emoji_map, limits)
+
+    # Wrong usage comes before whatever is wrong with the photos.
+    reader = load() if options.checkpoint or options.emoji_map else None
     failed = 0
     written: set[Path] = set()
-    for path in options.photos:
+    for name in options.photos:
+        path, shown = Path(name), _printable(name)
         reading: Reading | None = None
         problem: Face2EmojiError | None = None
         try:
             photo = decode(_bytes(path, limits), limits)
-            if reader is None:  # takes most of a second; a bad file is answered without it
-                from inference import load_reader
-
-                reader = load_reader(options.checkpoint, options.emoji_map, limits)
+            reader = reader or load()
             if options.mask_everyone:
                 reading = reader.read_everyone(photo)
             else:
@@ -87,28 +106,29 @@ def main(arguments: list[str] | None = None) -> int:
             if options.annotate:
                 drawn = _unused(options.annotate / f"{path.name}.annotated.jpg", written)
                 _annotate(photo, reading, drawn)
-                print(f"{path}: drawn in {drawn}", file=sys.stderr)
+                print(f"{shown}: drawn in {_printable(drawn)}", file=sys.stderr)
             if options.mask:
                 masked = _unused(options.mask / f"{path.name}.masked.jpg", written)
                 _mask(photo, reading, masked)
                 count = len(reading.faces) + len(reading.unread)
-                print(f"{path}: {count} {'face' if count == 1 else 'faces'} covered in {masked}", file=sys.stderr)
-        except (CheckpointError, EmojiMapError) as error:
-            print(f"error: {error.message}", file=sys.stderr)
-            return 2
+                covered = f"{count} {'face' if count == 1 else 'faces'} covered in {_printable(masked)}"
+                print(f"{shown}: {covered}", file=sys.stderr)
+        except (CheckpointError, EmojiMapError):
+            raise
         except Face2EmojiError as error:
             failed += 1
             problem = error
         if options.json:  # one line a photo: what was read, and what went wrong before or after it
-            line = {"photo": str(path)} | (reading.to_json() if reading else {})
-            print(json.dumps(line | ({"error": problem.to_json()} if problem else {}), ensure_ascii=False), flush=True)
+            line = {"photo": name} | (reading.to_json() if reading else {})
+            line |= {"error": problem.to_json()} if problem else {}
+            print(json.dumps(line, ensure_ascii=not _is_unicode(sys.stdout)), flush=True)
             continue
         if reader and reading:
-            print(_text(path, reading, reader.emoji_map.no_face), flush=True)
+            print(_text(shown, reading, reader.emoji_map.no_face), flush=True)
             if options.explain and reading.faces:
                 print(_explanation(reading, reader.emoji_map), flush=True)
         if problem:
-            print(f"{path}: {problem.message} [{problem.code}]", file=sys.stderr, flush=True)
+            print(f"{shown}: {_printable(problem.message)} [{problem.code}]", file=sys.stderr, flush=True)
     if reader:
         reader.close()
     return 1 if failed else 0
@@ -125,12 +145,23 @@ def _bytes(photo: Path, limits: PhotoLimits) -> bytes:
     try:
         with photo.open("rb") as file:
             return file.read(limits.max_bytes + 1)
+    except IsADirectoryError as error:
+        raise PhotoNotFound("This is a folder. Name the photos in it, as in folder/*.jpg.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or "no such name"
         raise PhotoNotFound(f"The file cannot be opened ({why}). Check the path.") from error
 
 
-def _text(photo: Path, reading: Reading, no_face: Emoji) -> str:
+def _printable(name: str | Path) -> str:
+    """Return a name that a terminal shows as it is: a file's may hold anything, also what moves the cursor."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(name))
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def _text(photo: str, reading: Reading, no_face: Emoji) -> str:
     """Return a line a face, for people."""
     if not reading.faces:
         return f"{photo}: {no_face.character}  no face found"

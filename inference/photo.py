@@ -170,8 +170,9 @@ def _check_size(width: int, height: int, max_pixels: int, padding: int = 0) -> N
     """Refuse a size over the limit, unless so many columns and rows of `padding` account for it."""
     if width * height - padding * (width + height) > max_pixels:
         raise ImageTooLarge(
-            f"The photo has {width} x {height} pixels and at most {max_pixels / 1e6:g} million are read. "
-            "Send a smaller copy."
+            f"The photo has {width} x {height} pixels and at most "
+            + (f"{max_pixels / 1e6:g} million" if max_pixels >= 1e6 else f"{max_pixels}")
+            + " are read. Send a smaller copy."
         )
 
 

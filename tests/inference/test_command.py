@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -314,6 +315,47 @@ def test_a_reading_is_not_lost_with_its_picture(
     assert code == 1
     assert line["error"]["code"] == "output_not_writable"
     assert [face["expression"] for face in line["faces"]] == ["happy"]
+
+
+def test_wrong_usage_comes_before_bad_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none.jpg"), "--emoji-map", str(tmp_path / "none.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_name_is_shown_as_a_terminal_can_and_given_back_as_it_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{tmp_path}//two\nlines\x1b[31m.jpg"
+    assert main([name]) == 1
+    shown, _, rest = capsys.readouterr().err.partition(".jpg: ")
+    assert shown == f"{tmp_path}//two\\nlines\\x1b[31m"
+    assert rest.count("\n") == 1
+    _, (line,) = read(capsys, name)
+    assert line["photo"] == name
+
+
+def test_a_folder_is_told_how_to_name_its_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, (line,) = read(capsys, tmp_path)
+    assert line["error"] == {
+        "code": "file_not_found",
+        "message": "This is a folder. Name the photos in it, as in folder/*.jpg.",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_json_is_json_whatever_the_output_s_encoding(pictures: Path, encoding: str) -> None:
+    command = [sys.executable, "-m", "inference", str(pictures / "astronaut.jpg"), "--json"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
+    assert json.loads(done.stdout.decode(encoding))["emoji"] in SMILES
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_an_output_that_is_full_is_said_in_one_sentence(pictures: Path) -> None:
+    command = [sys.executable, "-m", "inference", str(pictures / "astronaut.jpg")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: the answers cannot be written (No space left on device)\n")
 
 
 def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
