@@ -55,6 +55,9 @@ SECONDS = 15
 CALL_SECONDS = 4
 """So long one call to another machine may take."""
 
+AGAIN_SECONDS = 5
+"""After so long a running bot that is not ready is asked once more."""
+
 MODEL = "model"
 RECENT = timedelta(hours=1)
 LITTLE_SPACE = 100_000_000
@@ -284,7 +287,11 @@ def _try_port(host: str, port: int) -> None:
 
 async def _running(home: str) -> Finding:
     """Ask a running bot whether all is well: what it sees cannot always be seen from outside."""
-    answer = await _answer(f"{home}/readyz")
+    for pause in (AGAIN_SECONDS, 0):  # what passes by itself is no fault
+        answer = await _answer(f"{home}/readyz")
+        if answer == "ready":
+            break
+        await asyncio.sleep(pause)
     if answer == "ready":
         return Finding("ok", "web server", f"the bot runs, at {home}, and is ready")
     with suppress(ValueError, TypeError, KeyError):

@@ -476,20 +476,23 @@ class Jobs:
 
         The events of an album share their job's id: the first one makes the job, all of them add their photo.
         """
+        try:
+            await self._take_in(job)
+        except DATABASE_TROUBLE:
+            self.trouble = DatabaseUnavailable.away  # until the next look at the database goes well
+            raise
+
+    async def _take_in(self, job: SelfieJob) -> None:
         if job.album and await self.join(job):
             return
         workflow = self._workflows[job.platform]
         job = replace(job, trace=secrets.token_hex(6))
         data = {**job.to_json(), TAKEN_IN_BY: self._process}
-        try:
-            with SetWorkflowID(job.id):
-                if len(self._at_work) < AT_ONCE:
-                    await DBOS.start_workflow_async(workflow, data)  # here and now
-                else:
-                    await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
-        except DATABASE_TROUBLE:
-            self.trouble = DatabaseUnavailable.away  # until the next look at the database goes well
-            raise
+        with SetWorkflowID(job.id):
+            if len(self._at_work) < AT_ONCE:
+                await DBOS.start_workflow_async(workflow, data)  # here and now
+            else:
+                await DBOS.enqueue_workflow_async(job.platform, workflow, data)  # whoever is free first
         log.info("job_stored", platform=job.platform, job=job.trace)
         if job.album:
             await self._add_photo(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from typing import TypeVar
 
 from cachetools import TTLCache
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 class Recent(TTLCache[K, T]):
-    """The newest things by their names, each for so many seconds; to be filled inside an event loop.
+    """Things by their names, those asked for last, each for so many seconds; to be filled inside an event loop.
 
     Args:
         most: how many.
@@ -22,12 +23,24 @@ class Recent(TTLCache[K, T]):
 
     def __init__(self, most: int, seconds: float) -> None:
         super().__init__(most, seconds)
+        self._waits = False
 
     def keep(self, name: K, thing: T) -> None:
         """Keep a thing from now on, in place of the last one of that name."""
         self[name] = thing
-        # By itself it would only be passed over, and stay until somebody asks for another.
-        asyncio.get_running_loop().call_later(self.ttl + 1, self.expire)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Throw away what is old in time: by itself it would stay until somebody asks for another."""
+        if not self._waits:
+            self._waits = True
+            asyncio.get_running_loop().call_later(self.ttl / 8 + 1, self._look, context=Context())
+
+    def _look(self) -> None:
+        self._waits = False
+        self.expire()
+        if self:
+            self._wait()
 
     def forget(self, belongs: Callable[[K], bool]) -> None:
         """Forget everything with such a name."""

@@ -67,7 +67,7 @@ def _database(url: SecretStr) -> SecretStr:
         place = make_url(named)
     except (ValueError, exc.ArgumentError):  # whose text may hold the password
         raise ValueError("it looks like sqlite:///file.db or postgresql://user:password@host/database") from None
-    if "@" in (place.host or ""):
+    if scheme != "sqlite" and "@" in f"{place.host}{place.database}":
         raise ValueError("a password is written with %40 for @, %3A for : and %2F for /")
     if scheme == "sqlite" and place.host is not None:
         raise ValueError("before a SQLite file's name stand three slashes, as in sqlite:///file.db")

@@ -76,8 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (CheckpointError, EmojiMapError) as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"error: the answers cannot be written ({error.strerror})", file=sys.stderr)
+    except OutputNotWritable as error:
+        print(f"error: {error.message}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it again as it ends
         return 1
 
@@ -121,12 +121,12 @@ def _read_all(options: argparse.Namespace, limits: PhotoLimits) -> int:
         if options.json:  # one line a photo: what was read, and what went wrong before or after it
             line = {"photo": name} | (reading.to_json() if reading else {})
             line |= {"error": problem.to_json()} if problem else {}
-            print(json.dumps(line, ensure_ascii=not _is_unicode(sys.stdout)), flush=True)
+            _say(json.dumps(line, ensure_ascii=not _is_unicode(sys.stdout)))
             continue
         if reader and reading:
-            print(_text(shown, reading, reader.emoji_map.no_face), flush=True)
+            _say(_text(shown, reading, reader.emoji_map.no_face))
             if options.explain and reading.faces:
-                print(_explanation(reading, reader.emoji_map), flush=True)
+                _say(_explanation(reading, reader.emoji_map))
         if problem:
             print(f"{shown}: {_printable(problem.message)} [{problem.code}]", file=sys.stderr, flush=True)
     if reader:
@@ -150,6 +150,13 @@ def _bytes(photo: Path, limits: PhotoLimits) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or "no such name"
         raise PhotoNotFound(f"The file cannot be opened ({why}). Check the path.") from error
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise OutputNotWritable(f"The answers cannot be written ({error.strerror}).") from error
 
 
 def _printable(name: str | Path) -> str:

@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.checkpoint import Architecture, Checkpoint, misfit
+from inference.checkpoint import Architecture, Checkpoint, in_steps, misfit
 from inference.crops import CROP_SIDE, LANDMARKS
 
 OPSET = 18
@@ -27,8 +27,6 @@ HEADS = ("votes", "labels")
 COVERED = "covered"
 STEPS = 255
 """Between the least and the most of a range of features."""
-WEIGHT_STEPS = 63
-"""On either side of 0. With 127, processors without VNNI would overflow where they add up two products in 16 bits."""
 _NORM_EPSILON = 1e-5
 """PyTorch's default for batch norms."""
 
@@ -168,12 +166,13 @@ class _Graph:
         around = side // 2
         constants = (self.constant(kernel), self.constant(summand))
         if taken in self._ranges:
-            sizes = np.maximum(np.abs(kernel).max(axis=(1, 2, 3)) / WEIGHT_STEPS, np.float32(1e-12))
-            of_sum = sizes * np.float32(_steps(*self._ranges[taken])[0])
-            constants = (
-                self._in_steps(kernel / sizes[:, None, None, None], sizes, np.int8),
-                self._in_steps(summand / of_sum, of_sum, np.int32),
-            )
+            steps, sizes = in_steps(kernel)
+            size, _ = _steps(*self._ranges[taken])
+            # A channel that looks at nothing still adds what it adds: its sum must have room in 32 bits.
+            sizes = np.maximum(sizes, np.abs(summand) / (size * 2.0**30)).astype(np.float32)
+            steps = np.rint(kernel / sizes[:, None, None, None]).astype(np.int8)
+            of_sum = sizes * np.float32(size)
+            constants = (self._scaled(steps, sizes), self._scaled(np.rint(summand / of_sum).astype(np.int32), of_sum))
         return self.add(
             "Conv",
             pictures,
@@ -183,10 +182,9 @@ class _Graph:
             pads=[around] * 4,
         )
 
-    def _in_steps(self, steps: Array, sizes: Array, kind: type[np.integer[Any]]) -> str:
-        whole = np.clip(np.rint(steps), np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
-        zeros = self.constant(np.zeros(len(sizes), kind))
-        return self.add("DequantizeLinear", self.constant(whole), self.constant(sizes), zeros, axis=0)
+    def _scaled(self, steps: Array, sizes: Array) -> str:
+        zeros = self.constant(np.zeros(len(sizes), steps.dtype))
+        return self.add("DequantizeLinear", self.constant(steps), self.constant(sizes), zeros, axis=0)
 
     def linear(self, features: str, name: str, shape: tuple[int, int], norm: str = "", output: str = "") -> str:
         """Add a linear layer, with the batch norm after it folded in; `shape` is its width and the width before."""

@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("prune", help="make a trained network narrower; export, or train --init, follows")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
-    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones, which are narrow already)")
+    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--keep", type=_less, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
     step.add_argument("--epochs", type=_count, default=2, help="of learning back what was lost (default 2)")
     step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")

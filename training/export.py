@@ -66,7 +66,7 @@ def export(
         ],
         **{name: first[name] for name in ("data", "init", "teacher")},
     }
-    return _finish(parts, checkpoint.rounded(network.checkpoint(Calibration(), about)), out, balance, costs)
+    return _finish(parts, network.checkpoint(Calibration(), about), out, balance, costs)
 
 
 def calibrate(
@@ -91,7 +91,8 @@ def _finish(
     parts: Sequence[Faces], begun: Checkpoint, out: Path, balance: float, costs: Mapping[str, float]
 ) -> Checkpoint:
     """Write a checkpoint only once it is calibrated and measured: nobody can see in a file that it is not."""
-    begun = with_ranges(begun, together(parts))
+    if not begun.ranges:
+        begun = checkpoint.rounded(with_ranges(begun, together(parts)))
     predict = shipped(begun)
     calibration = calibrated(predict, parts, balance, costs)
     figures = [split_figures(predict, calibration, part) for part in parts]

@@ -14,6 +14,7 @@ from inference.checkpoint import Checkpoint
 from inference.expression import session
 from inference.graph import build_watched
 from training.data import SPLITS, Faces
+from training.files import DataError
 
 FACES = 2048
 """So many training faces are looked at; with four times as many, hardly an answer changes."""
@@ -26,9 +27,14 @@ def with_ranges(checkpoint: Checkpoint, faces: Faces) -> Checkpoint:
     Args:
         checkpoint: of any network; its own ranges, if it has some, do not count.
         faces: prepared ones, the test splits among them left alone.
+
+    Raises:
+        DataError: none is a training face.
     """
     chance = np.random.default_rng(0)
     training = np.flatnonzero(faces.split == SPLITS["Training"])
+    if not len(training):
+        raise DataError("the data hold no training faces to see the network's ranges on")
     chosen = faces[np.sort(chance.permutation(training)[:FACES])]
     model, names = build_watched(checkpoint)
     watching = session(model)

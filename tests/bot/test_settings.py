@@ -152,6 +152,7 @@ def test_an_address_without_a_database_is_wrong(monkeypatch: pytest.MonkeyPatch,
     ("url", "advice"),
     [
         ("postgresql://me:very@hush@example.org/bot", "a password is written with %40 for @"),
+        ("postgresql://me:very@hush/secret@example.org/bot", "a password is written with %40 for @"),
         ("sqlite://bot.db", "three slashes"),
         ("sqlite://data/bot.db", "three slashes"),
     ],

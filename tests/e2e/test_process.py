@@ -254,7 +254,9 @@ def test_logs_are_json_lines_where_nobody_looks_on() -> None:
         assert process.stdout
         assert process.stdout.readline().startswith("Face2Emoji is ready: open http://127.0.0.1:")
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(b"POST /api/read?who=somebody HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+            connection.sendall(
+                b"POST /api/read HTTP/1.1\r\nHost: x\r\nX-Who: somebody\r\nContent-Length: 5\r\n\r\nhello"
+            )
             assert b" 415 " in connection.recv(4096)
         process.terminate()
         code, _, errors = end(process)

@@ -355,7 +355,7 @@ def test_an_output_that_is_full_is_said_in_one_sentence(pictures: Path) -> None:
     command = [sys.executable, "-m", "inference", str(pictures / "astronaut.jpg")]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
-    assert (done.returncode, done.stderr) == (1, "error: the answers cannot be written (No space left on device)\n")
+    assert (done.returncode, done.stderr) == (1, "error: The answers cannot be written (No space left on device).\n")
 
 
 def test_wrong_weights_and_wrong_map(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

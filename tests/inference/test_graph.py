@@ -110,6 +110,20 @@ def test_ranges_of_another_network_are_refused() -> None:
         build(replace(network, ranges={"stages.99.taken": (0.0, 1.0)}))
 
 
+def test_a_channel_that_looks_at_nothing_still_adds_what_it_adds(portrait: tuple[Any, Any]) -> None:
+    network = trained(ARCHITECTURES["with blocks narrow inside"])
+    weights = dict(network.weights)
+    for name in ("stages.0.path.1.weight", "stages.1.path.4.weight"):
+        weights[name] = weights[name] * np.float32(1e-9)  # dead but for its bias, as weight decay leaves some
+    network = replace(network, weights=weights)
+    crops, shapes = portrait
+    model, names = build_watched(network)
+    seen = session(model).run(names, {"crops": crops, "shapes": shapes})
+    known = {name: (float(values.min()), float(values.max())) for name, values in zip(names, seen, strict=True)}
+    exact, ours = (OnProcessor(one)(crops, shapes) for one in (network, replace(network, ranges=known)))
+    assert ours.votes == pytest.approx(exact.votes, abs=0.15 * float(np.ptp(exact.votes)))
+
+
 @pytest.mark.parametrize("range_", [(0.0, 0.0), (-1e30, 1e30), (5.0, 6.0), (-6.0, -5.0)])
 def test_a_strange_range_gives_numbers_all_the_same(range_: tuple[float, float], portrait: tuple[Any, Any]) -> None:
     network = trained(ARCHITECTURES["with a head for covered mouths"])

@@ -4,9 +4,9 @@
 # DATA holds fer2013.csv.gz (or .csv), fer2013new.csv and, if you have it, muxspace.zip; OUT (default runs/full) receives
 # everything. Started again, it goes on where it stopped. First two wide teachers learn from the labels; then two students, a
 # wide one and the one that ships, learn from the labels and from them; then the latter is finished three times, with all
-# four as its teachers, and the mean of the three, made narrower, is released. FIRST, THEN and LAST, as in THEN="--epochs 2",
-# change the three recipes; SEED (default 0) is the students' and, with what follows from it, the finishes'; KEEP (default
-# 0.68) is the share of its work that is kept; PROCESSES=2 trains in as many processes together.
+# four as its teachers, and the mean of the three, counting in 8 bits, is released. FIRST, THEN and LAST, as in
+# THEN="--epochs 2", change the three recipes; SEED (default 0) is the students' and, with what follows from it, the
+# finishes'; PROCESSES=2 trains in as many processes together.
 set -euo pipefail
 [ $# -ge 1 ] || { echo "usage: training/runs/${STORY:-full.sh} DATA [OUT]" >&2; exit 2; }
 data=$1
@@ -59,8 +59,5 @@ weights() {
 			--teacher "${teachers[@]}" --teach 0.6 --epochs 40 --rate 0.06 --growth 0 ${changes[number - 1]} ${LAST:-}
 	done
 }
-weights whole "$out"/finish{1,2,3}
-"$python" -m training prune --data "${packed[@]}" --checkpoint "$out/whole.safetensors" --keep "${KEEP:-0.68}" \
-	--out "$out/narrow.safetensors"
-"$python" -m training export --data "${packed[@]}" --checkpoint "$out/narrow.safetensors" --out "$out/face2emoji.safetensors"
+weights face2emoji "$out"/finish{1,2,3}
 "$python" -m training evaluate --data "${packed[@]}" --checkpoint "$out/face2emoji.safetensors" --out "$out"
