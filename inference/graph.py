@@ -3,7 +3,7 @@
 The bot needs no PyTorch for it, whose import alone takes a second and 170 MB, and ONNX Runtime is faster for one face.
 
 Where the checkpoint knows between which values its features lie, the convolutions of the blocks count in 8 bits, as
-Jacob et al. 2018 (arXiv 1712.05877) have it: in three fifths of the time, and hardly an answer is another one.
+Jacob et al. 2018 (arXiv 1712.05877) have it: in half of the time, and hardly an answer is another one.
 """
 
 from __future__ import annotations
