@@ -372,8 +372,7 @@ class Jobs:
         self._max_age = max_age
         self._retention = retention
         self._channels: dict[str, Channel] = {}
-        self.trouble: str | None = None
-        """Why nothing can be stored, if so; seen within half a minute on PostgreSQL, within a minute on SQLite."""
+        self._in_trouble = self._in_vain = False
         self._started = False
         self._at_work: set[asyncio.Task[Any]] = set()
         self._process = secrets.token_hex(8)
@@ -384,6 +383,11 @@ class Jobs:
         # A SQLite file belongs to one process, so the next one takes up what the last one left. On PostgreSQL
         # each process has a name of its own, and what it leaves is found by the others.
         self._worker = "only" if path else f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored, if so; seen within half a minute on PostgreSQL, within a minute on SQLite."""
+        return DatabaseUnavailable.away if self._in_trouble or self._in_vain else None
 
     def serve(self, channel: Channel) -> None:
         """Take jobs of this channel; to be called before `start`."""
@@ -479,8 +483,9 @@ class Jobs:
         try:
             await self._take_in(job)
         except DATABASE_TROUBLE:
-            self.trouble = DatabaseUnavailable.away  # until the next look at the database goes well
+            self._in_vain = True  # until the next one is stored, or the next look at the database goes well
             raise
+        self._in_vain = False
 
     async def _take_in(self, job: SelfieJob) -> None:
         if job.album and await self.join(job):
@@ -606,7 +611,7 @@ class Jobs:
 
     def _every(self, seconds: float, work: Callable[[], Any]) -> None:
         def in_trouble(kind: str) -> None:
-            self.trouble = DatabaseUnavailable.away
+            self._in_trouble = True
             log.warning("database_trouble", kind=kind)
 
         async def forever() -> None:
@@ -617,7 +622,7 @@ class Jobs:
                     if not (await asyncio.wait({task}, timeout=HUNG_SECONDS))[0]:
                         in_trouble("hangs")
                     await task
-                    self.trouble = None
+                    self._in_trouble = self._in_vain = False
                 except Exception as error:
                     in_trouble(type(error).__name__)
                 finally:

@@ -34,7 +34,7 @@ Array = NDArray[Any]
 
 
 def build(checkpoint: Checkpoint) -> onnx.ModelProto:
-    """Return the graph; `inference.network.Network.answer` is the same in PyTorch.
+    """Return the graph; `inference.network.Network.answer` is the same in PyTorch, but in floating point alone.
 
     Its inputs are `crops`, (n, CROP_SIDE, CROP_SIDE) uint8, and `shapes`, (n, LANDMARKS, 3) float32, NaN where there is
     no mesh. Its outputs are the logits `votes`, (n, 8), and `labels`, (n, 7), and, of a network with that head,
@@ -164,15 +164,16 @@ class _Graph:
         factor, summand = self.norm(norm, width)
         kernel = self.weight(f"{name}.weight", width, before, side, side) * factor[:, None, None, None]
         around = side // 2
-        constants = (self.constant(kernel), self.constant(summand))
         if taken in self._ranges:
-            steps, sizes = in_steps(kernel)
+            _, sizes = in_steps(kernel)
             size, _ = _steps(*self._ranges[taken])
             # A channel that looks at nothing still adds what it adds: its sum must have room in 32 bits.
             sizes = np.maximum(sizes, np.abs(summand) / (size * 2.0**30)).astype(np.float32)
             steps = np.rint(kernel / sizes[:, None, None, None]).astype(np.int8)
             of_sum = sizes * np.float32(size)
             constants = (self._scaled(steps, sizes), self._scaled(np.rint(summand / of_sum).astype(np.int32), of_sum))
+        else:
+            constants = (self.constant(kernel), self.constant(summand))
         return self.add(
             "Conv",
             pictures,

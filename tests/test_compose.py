@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from bot.__main__ import COMMANDS
-from bot.settings import Settings, load_settings, variables
+from bot.settings import PREFIX, Settings, load_settings, variables
 
 ROOT = Path(__file__).parent.parent
 OURS = ("bot", "worker")
@@ -43,6 +44,8 @@ def test_what_is_not_set_has_its_default(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no .env is
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
     for setting, value in compose["services"]["bot"]["environment"].items():
         monkeypatch.setenv(setting, "" if value == f"${{{setting}:-}}" else "sqlite:///face2emoji.db")
     assert load_settings() == Settings.model_construct()

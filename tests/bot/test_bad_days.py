@@ -195,7 +195,7 @@ def test_a_full_disk_holds_up_and_loses_nothing(telegram: TelegramServer, tmp_pa
                 filler.write(bytes(4096))
         wait_until(lambda: len(telegram.sent) >= 1)  # answered, and that cannot be recorded
         send(telegram, second)
-        wait_until(lambda: any("telegram_polling" in line for line in child.log), 20)
+        wait_until(lambda: any("update_not_stored" in line for line in child.log), 20)
         assert second not in answers(telegram)
         assert telegram.pending != []  # not confirmed
         (inside / "filler").unlink()
@@ -219,7 +219,7 @@ def test_a_postgresql_that_is_away_for_a_while_loses_nothing(telegram: TelegramS
         postgresql_server.stop()
         wait_until(lambda: len(telegram.sent) >= 1)
         send(telegram, second)
-        wait_until(lambda: any("telegram_polling" in line for line in child.log), 20)
+        wait_until(lambda: any("update_not_stored" in line for line in child.log), 20)
         wait_until(lambda: child.readiness() == 503, 20)
         wait_until(lambda: has_started(postgresql_server), 30)
         send(telegram, third)
