@@ -202,7 +202,7 @@ def _sqlite(url: str) -> Findings:
             state = "can be written" + ("; a running bot works on it" if _is_locked(Path(f"{path}.lock")) else "")
         else:
             with tempfile.TemporaryFile(dir=path.parent):
-                state = "will be made when the bot starts"
+                state = "will be made when the bot starts with a chat platform"
         free = shutil.disk_usage(path.parent).free
     except OSError as error:
         text = DatabaseUnavailable.unreachable.format(place=path, reason=error.strerror)

@@ -107,7 +107,8 @@ export class Picture {
     } catch {
       return; // who asked for covered faces gets no picture without; why it failed is said on the page
     }
-    const name = `${this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "photo"}.face2emoji.jpg`;
+    const stem = this.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "-") || "photo";
+    const name = `${stem}.${this.covered ? "covered" : "face2emoji"}.jpg`; // in a folder, nobody can mistake them
     const blob = this.covered ? this.masked : await this.withEmoji();
     if (blob) {
       save(blob, name);

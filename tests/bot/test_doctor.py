@@ -275,7 +275,7 @@ async def test_a_database_stays_as_it_is(examine: Doctor, new_database: NewDatab
     url = new_database()
     assert await examine(database_url=SecretStr(url))
     (line,) = examine.about("database")
-    assert line.endswith("will be made when the bot starts" if url.startswith("sqlite") else " can be written")
+    assert line.endswith("will be made when the bot starts with a chat platform" if url.startswith("sqlite") else " can be written")
     assert entries(tmp_path) == []
     assert url.startswith("sqlite") or tables(url) == set()
 

@@ -238,7 +238,7 @@ def test_faces_are_covered_and_the_picture_is_saved_from_the_keyboard(page: Page
     expect(download).to_be_focused()
     with page.expect_download() as saved:
         page.keyboard.press("Enter")
-    assert saved.value.suggested_filename == "astronaut.face2emoji.jpg"
+    assert saved.value.suggested_filename == "astronaut.covered.jpg"
     saved.value.save_as(tmp_path / "saved.jpg")
     red, green, blue = Image.open(tmp_path / "saved.jpg").getpixel((228, 90))  # type: ignore[misc]  # three bands
     assert (red, green, blue) == pytest.approx((252, 234, 43), abs=25)  # the forehead
