@@ -161,7 +161,7 @@ async def test_all_is_well(examine: Doctor, telegram_server: TelegramServer, sla
         "ok       settings: no mistake in them",
         "ok       emoji map: the one that comes with Face2Emoji",
         f"ok       database: {sa.make_url(examine.defaults['database_url'].get_secret_value()).database} will be made "
-        "when the bot starts",
+        "when the bot starts with a chat platform",
         f"ok       web server: port {port} on 127.0.0.1 is free",
         "ok       Telegram: the bot is @face2emoji_test_bot",
         "ok       Telegram groups: privacy mode is off, so the bot sees the photos of its groups",
@@ -275,7 +275,7 @@ async def test_a_database_stays_as_it_is(examine: Doctor, new_database: NewDatab
     url = new_database()
     assert await examine(database_url=SecretStr(url))
     (line,) = examine.about("database")
-    assert line.endswith("will be made when the bot starts with a chat platform" if url.startswith("sqlite") else " can be written")
+    assert line.endswith("starts with a chat platform" if url.startswith("sqlite") else " can be written")
     assert entries(tmp_path) == []
     assert url.startswith("sqlite") or tables(url) == set()
 
