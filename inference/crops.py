@@ -24,10 +24,13 @@ LANDMARKS = 478
 # (x, y) of the left eye, the right eye and the mouth, as shares of the crop's side.
 ANCHORS = np.array([(0.305, 0.375), (0.695, 0.375), (0.5, 0.765)], np.float32)
 
-# Face Mesh indices (MediaPipe's canonical face model); left and right are the picture's, not the person's.
-_LEFT_EYE = (33, 133, 159, 145)
-_RIGHT_EYE = (362, 263, 386, 374)
-_MOUTH = (61, 291)
+# Face Mesh indices (MediaPipe's canonical face model) around the left eye, the right eye and the mouth, whose two
+# corners count twice; left and right are the picture's, not the person's.
+_AROUND = np.array([(33, 133, 159, 145), (362, 263, 386, 374), (61, 291, 61, 291)])
+
+_PLACES = [CROP_SIDE * complex(x, y) for x, y in ANCHORS.tolist()]
+_TARGET_MEAN = sum(_PLACES) / len(_PLACES)
+_TARGET = [place - _TARGET_MEAN for place in _PLACES]
 
 SPEC = {"side": CROP_SIDE, "channels": "grey", "anchors": ANCHORS.round(4).tolist(), "border": "replicate"}
 """What a checkpoint records, so that weights never meet crops of another recipe."""
@@ -35,7 +38,7 @@ SPEC = {"side": CROP_SIDE, "channels": "grey", "anchors": ANCHORS.round(4).tolis
 
 def anchors_of(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the centres of the eye on the left, the eye on the right and the mouth, (3, 2), of a (478, 3) mesh."""
-    return np.stack([landmarks[list(indices), :2].mean(axis=0) for indices in (_LEFT_EYE, _RIGHT_EYE, _MOUTH)])
+    return np.asarray(landmarks[_AROUND, :2].mean(axis=1), np.float32)
 
 
 def transform(anchors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -47,18 +50,15 @@ def transform(anchors: NDArray[np.float32]) -> NDArray[np.float64]:
     Raises:
         ValueError: the three points fall together.
     """
-    source = anchors.astype(np.float64)
-    target = ANCHORS.astype(np.float64) * CROP_SIDE
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     # In the plane a similarity is one complex number: least squares has a closed form without reflections.
-    s = (source - source_mean) @ np.array([1, 1j])
-    t = (target - target_mean) @ np.array([1, 1j])
-    spread = float((np.abs(s) ** 2).sum())
+    source = [complex(x, y) for x, y in anchors.tolist()]
+    mean = sum(source) / len(source)
+    spread = sum(abs(point - mean) ** 2 for point in source)
     if spread < 1e-6:
         raise ValueError("the eyes and the mouth fall together")
-    turn = (s.conj() * t).sum() / spread
-    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
+    turn = sum((point - mean).conjugate() * target for point, target in zip(source, _TARGET, strict=True)) / spread
+    shift = _TARGET_MEAN - turn * mean
+    return np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])
 
 
 def roll(anchors: NDArray[np.float32]) -> float:
@@ -96,14 +96,14 @@ def warp(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], width: int, hei
         height: likewise.
     """
     matrix = matrix.copy()
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    (across, _, x), (down, _, y) = matrix.tolist()
+    turn, shift = complex(across, down), complex(x, y)
+    scale = abs(turn)
     # Only the surroundings of the view are converted and reduced, not the photo.
-    corners = np.array([(-4, -4), (width + 4, -4), (-4, height + 4), (width + 4, height + 4)], np.float64)
-    inverse = cv2.invertAffineTransform(matrix)
-    reach = corners @ inverse[:, :2].T + inverse[:, 2]
+    reach = [(complex(u, v) - shift) / turn for u in (-4, width + 4) for v in (-4, height + 4)]
     rows, columns = pixels.shape[:2]
-    left, top = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, (columns - 1, rows - 1))
-    right, bottom = np.clip(np.ceil(reach.max(axis=0)).astype(int), (left + 1, top + 1), (columns, rows))
+    left, right = _within([point.real for point in reach], columns)
+    top, bottom = _within([point.imag for point in reach], rows)
     part = pixels[top:bottom, left:right]
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if part.ndim == 3 else part
     matrix[:, 2] += matrix[:, :2] @ (left, top)
@@ -119,6 +119,12 @@ def warp(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], width: int, hei
         cv2.warpAffine(grey, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         np.uint8,
     )
+
+
+def _within(places: list[float], length: int) -> tuple[int, int]:
+    """Return the pixels from the first to the last place along a side of the photo: one at least, and none outside."""
+    first = min(max(math.floor(min(places)), 0), length - 1)
+    return first, min(max(math.ceil(max(places)), first + 1), length)
 
 
 def shape(landmarks: NDArray[np.float32] | None, anchors: NDArray[np.float32]) -> NDArray[np.float32]:

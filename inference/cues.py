@@ -10,14 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import dist
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.eyes import openness
-from inference.head import Head, Points, hold_still
-from inference.measures import RULES, Measures
+from inference.head import Head, hold_still
+from inference.measures import RULES, Measures, Test
 from inference.reading import CUES
+
+_Points = Sequence[Sequence[float]]
+"""The 478 landmarks of `Head.points` as plain numbers."""
 
 # Indices of MediaPipe's canonical face model, the person's right side first.
 # An eye: outer corner, inner corner, three points of the upper lid and those of the lower lid below them.
@@ -70,43 +75,53 @@ def read_cues(
         ValueError: the landmarks fall together.
     """
     measures = measure(landmarks, pixels, aligned, covered)
-    sure = {cue: min(test.sureness(measures) for test in tests) for cue, tests in RULES.items()}
+    sure = {cue: _least_sure(RULES[cue], measures) for cue in CUES}
     seen = sorted((cue for cue in CUES if sure[cue] >= 0.5), key=lambda cue: -sure[cue])
     return {cue: sure[cue] for cue in seen}
+
+
+def _least_sure(tests: Sequence[Test], measures: Measures) -> float:
+    """Return how sure the least sure test is; of a cue that is not seen, that of the first one that says so."""
+    least = 1.0
+    for test in tests:
+        least = min(least, test.sureness(measures))
+        if least < 0.5:
+            break
+    return least
 
 
 def measure(
     landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8], covered: float = -math.inf
 ) -> Measures:
     """Measure one face; arguments and errors as `read_cues`."""
-    head = hold_still(landmarks)
-    lids_right, lids_left = eye_aspect_ratios(head.points)
-    looks_right, looks_left = openness(pixels, landmarks)
-    return _measures(head, (lids_right, lids_left), (looks_right, looks_left), _shade(aligned), covered)
+    return _measures(hold_still(landmarks), openness(pixels, landmarks), _shade(aligned), covered)
 
 
-def eye_aspect_ratios(points: Points) -> tuple[float, float]:
-    """Return height over width of the person's right and left eye (Soukupová & Čech 2016; three pairs of points)."""
+def eye_aspect_ratios(points: _Points) -> tuple[float, float]:
+    """Return height over width of the person's right and left eye (Soukupová & Čech 2016; three pairs of points).
+
+    Args:
+        points: the 478 landmarks, x, y and z each.
+    """
     right, left = (
-        float(np.linalg.norm(points[list(upper)] - points[list(lower)], axis=1).mean())
-        / max(_distance(points[outer], points[inner]), 1e-6)
+        sum(dist(points[above], points[below]) for above, below in zip(upper, lower, strict=True))
+        / (len(upper) * max(dist(points[outer], points[inner]), 1e-6))
         for outer, inner, upper, lower in _EYES
     )
     return right, left
 
 
-def _measures(
-    head: Head, lids: tuple[float, float], looks: tuple[float, float], shade: float, covered: float
-) -> Measures:
-    points = head.points
+def _measures(head: Head, looks: tuple[float, float], shade: float, covered: float) -> Measures:
+    points: _Points = head.points.tolist()  # each is asked for a few times only, where arrays are slow
+    lids = eye_aspect_ratios(points)
     brows = [_above_eye(points, eye[:2], brow) for eye, brow in zip(_EYES, _BROWS, strict=True)]
     inner_brows = sum(_above_eye(points, eye[1:2], brow) for eye, brow in zip(_EYES, _INNER_BROWS, strict=True)) / 2
     cheeks = _above_eye(points, _CHEEKS, _UNDER_EYES)
-    gap, width = _distance(*points[list(_INNER_LIPS)]), _distance(*points[list(_MOUTH_CORNERS)])
-    lips = float(np.linalg.norm(points[list(_OUTER_LIPS)] - points[list(_INNER_LIPS)], axis=1).sum())
+    gap, width = (dist(points[one], points[other]) for one, other in (_INNER_LIPS, _MOUTH_CORNERS))
+    lips = sum(dist(points[outer], points[inner]) for outer, inner in zip(_OUTER_LIPS, _INNER_LIPS, strict=True))
     # Of each corner of the mouth: how far above the edge of the upper lip, how far from the outer corner of its eye.
-    lifts = (points[_OUTER_LIPS[0], 1] - points[list(_MOUTH_CORNERS), 1]).tolist()
-    reaches = [_distance(points[eye[0]], points[corner]) for eye, corner in zip(_EYES, _MOUTH_CORNERS, strict=True)]
+    lifts = [points[_OUTER_LIPS[0]][1] - points[corner][1] for corner in _MOUTH_CORNERS]
+    reaches = [dist(points[eye[0]], points[corner]) for eye, corner in zip(_EYES, _MOUTH_CORNERS, strict=True)]
     lift, reach = _LIFT.deviation(sum(lifts) / 2), _REACH.deviation(sum(reaches) / 2)
     # Both signs of one side have to agree, or it is a twist of the mesh.
     higher = _LIFT_DIFFERENCE.deviation(lifts[0] - lifts[1])
@@ -142,23 +157,19 @@ def _lean(roll: float) -> float:
     return abs(roll) if abs(roll) <= 60 else abs(abs(roll) - 90 * round(abs(roll) / 90))
 
 
-def _distance(one: Points, other: Points) -> float:
-    return float(np.linalg.norm(one - other))
-
-
-def _above_eye(points: Points, lower: Sequence[int], upper: Sequence[int]) -> float:
+def _above_eye(points: _Points, lower: Sequence[int], upper: Sequence[int]) -> float:
     """Return how far one group of points lies above another."""
-    return float(points[list(lower), 1].mean() - points[list(upper), 1].mean())
+    return fmean(points[index][1] for index in lower) - fmean(points[index][1] for index in upper)
 
 
-def _gaze(points: Points) -> tuple[float, float]:
+def _gaze(points: _Points) -> tuple[float, float]:
     """Return how far the irises are to the picture's right and above the eyes' corners, in widths of an eye."""
-    offsets = []
+    aside = up = 0.0
     for (outer, inner, _, _), iris in zip(_EYES, _IRISES, strict=True):
-        middle, width = (points[outer] + points[inner]) / 2, _distance(points[outer], points[inner])
-        offsets.append((points[iris] - middle) / width)
-    aside, down, _ = np.mean(offsets, axis=0).tolist()
-    return aside, -down
+        one, other, width = points[outer], points[inner], dist(points[outer], points[inner])
+        aside += (points[iris][0] - (one[0] + other[0]) / 2) / width
+        up -= (points[iris][1] - (one[1] + other[1]) / 2) / width
+    return aside / 2, up / 2
 
 
 def _shade(aligned: NDArray[np.uint8]) -> float:

@@ -25,7 +25,8 @@ BINS = HEIGHT // CELL * (WIDTH // CELL) * DIRECTIONS
 # (corner on the picture's left, corner on its right) of the person's right eye, then of the left.
 CORNERS = ((33, 133), (362, 263))
 
-Patch = NDArray[np.uint8]
+Patches = NDArray[np.uint8]
+"""(n, HEIGHT, WIDTH)."""
 
 # Of every pixel: where the bins of its cell begin.
 _ROWS, _COLUMNS = np.mgrid[:HEIGHT, :WIDTH] // CELL
@@ -42,22 +43,22 @@ def openness(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> tuple
     Raises:
         ValueError: the corners of an eye fall together.
     """
-    right, left = (describe(patch) for patch in patches(pixels, landmarks))
     weights, bias = _rule()
-    return float(right @ weights + bias), float(left @ weights + bias)
+    right, left = (describe(patches(pixels, landmarks)) @ weights + bias).tolist()
+    return right, left
 
 
-def patches(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> tuple[Patch, Patch]:
-    """Return both eyes, level, grey, (HEIGHT, WIDTH); the left one mirrored, so that noses are on the right.
+def patches(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Patches:
+    """Return the right and the left eye, level and grey; the left one mirrored, so that noses are on the right.
 
     Raises:
         ValueError: the corners of an eye fall together.
     """
     right, left = (_patch(pixels, landmarks[list(corners), :2].astype(np.float64)) for corners in CORNERS)
-    return right, np.ascontiguousarray(left[:, ::-1])
+    return np.stack([right, left[:, ::-1]])
 
 
-def _patch(pixels: NDArray[np.uint8], corners: NDArray[np.float64]) -> Patch:
+def _patch(pixels: NDArray[np.uint8], corners: NDArray[np.float64]) -> NDArray[np.uint8]:
     along = corners[1] - corners[0]
     length = float(np.hypot(*along))
     if length < 1e-3:
@@ -68,20 +69,25 @@ def _patch(pixels: NDArray[np.uint8], corners: NDArray[np.float64]) -> Patch:
     return warp(pixels, np.hstack([linear, offset[:, None]]), WIDTH, HEIGHT)
 
 
-def describe(patch: Patch) -> NDArray[np.float32]:
-    """Return the histograms of one patch: 4 x 6 cells of 8 directions, square roots, float32 (192,)."""
-    grey = cv2.GaussianBlur(patch, (0, 0), 0.6).astype(np.float32)
-    grey = (grey - grey.mean()) / (grey.std() + 4)
-    down = np.diff(grey, axis=0, append=grey[-1:])
-    across = np.diff(grey, axis=1, append=grey[:, -1:])
+def describe(patches: Patches) -> NDArray[np.float32]:
+    """Return the histograms of each patch: 4 x 6 cells of 8 directions, square roots, float32 (n, 192)."""
+    count = len(patches)
+    grey = np.stack([cv2.GaussianBlur(patch, (0, 0), 0.6) for patch in patches]).astype(np.float32)
+    mean, deviation = grey.mean(axis=(1, 2), keepdims=True), grey.std(axis=(1, 2), keepdims=True)
+    grey = (grey - mean) / (deviation + 4)
+    # To the neighbour below and on the right; beyond the edge all is as at the edge.
+    down, across = np.zeros_like(grey), np.zeros_like(grey)
+    np.subtract(grey[:, 1:], grey[:, :-1], out=down[:, :-1])
+    np.subtract(grey[:, :, 1:], grey[:, :, :-1], out=across[:, :, :-1])
     strength = np.hypot(across, down)
     direction = (np.arctan2(down, across) / (2 * np.pi) % 1.0) * DIRECTIONS
-    lower = np.floor(direction).astype(np.intp)
+    lower = direction.astype(np.intp)
     share = direction - lower
-    places = np.concatenate([_FIRST_BIN + lower % DIRECTIONS, _FIRST_BIN + (lower + 1) % DIRECTIONS])
+    first = _FIRST_BIN + np.arange(0, count * BINS, BINS)[:, None, None]
+    places = np.concatenate([first + lower % DIRECTIONS, first + (lower + 1) % DIRECTIONS])
     weight = np.concatenate([strength * (1 - share), strength * share])
-    histogram = np.bincount(places.ravel(), weight.ravel(), BINS) / CELL**2
-    return np.asarray(np.sqrt(histogram), np.float32)
+    histogram = np.bincount(places.ravel(), weight.ravel(), count * BINS) / CELL**2
+    return np.asarray(np.sqrt(histogram.reshape(count, BINS)), np.float32)
 
 
 @cache

@@ -199,12 +199,13 @@ node {{
 }}
 """
 
+# The landmarks come as one matrix: 478 messages take 0.3 ms to read.
 _MESH_GRAPH = (
     _EXECUTOR
     + """
 input_stream: "image"
 input_stream: "roi"
-output_stream: "landmarks"
+output_stream: "matrix"
 node {
   calculator: "ConstantSidePacketCalculator"
   output_side_packet: "PACKET:0:with_attention"
@@ -218,6 +219,20 @@ node {
   input_stream: "ROI:roi"
   input_side_packet: "WITH_ATTENTION:with_attention"
   output_stream: "LANDMARKS:landmarks"
+}
+node {
+  calculator: "ImagePropertiesCalculator"
+  input_stream: "IMAGE_CPU:image"
+  output_stream: "SIZE:size"
+}
+node {
+  calculator: "LandmarksToMatrixCalculator"
+  input_stream: "LANDMARKS:landmarks"
+  input_stream: "IMAGE_SIZE:size"
+  output_stream: "LANDMARKS_MATRIX:matrix"
+  node_options {
+    [type.googleapis.com/mediapipe.LandmarksToMatrixCalculatorOptions] { object_normalization: false }
+  }
 }
 """
 )
@@ -240,7 +255,7 @@ class FaceFinder:
         """Build the graphs and run each once: the first run takes longer, and says what nobody needs to read."""
         self._close = _Graph(_DETECTOR_GRAPH.replace("RANGE", "ShortRange"), "detections")
         self._far = _Graph(_DETECTOR_GRAPH.replace("RANGE", "FullRange"), "detections")
-        self._mesh = _Graph(_MESH_GRAPH, "landmarks")
+        self._mesh = _Graph(_MESH_GRAPH, "matrix")
         blank = np.full((DETECTOR_SIDE, DETECTOR_SIDE, 3), 128, np.uint8)
         for detector in (self._close, self._far):
             self._detect(detector, _view(blank, 0, 0, DETECTOR_SIDE))
@@ -493,8 +508,7 @@ class FaceFinder:
         packet = self._mesh.run(image=_packet(view), roi=packet_creator.create_proto(roi))
         if packet is None or packet.is_empty():
             return None
-        marks = packet_getter.get_proto(packet).landmark
-        landmarks = np.array([(mark.x, mark.y, mark.z) for mark in marks], np.float32) * side
+        landmarks: Points = np.multiply(packet_getter.get_matrix(packet).T, np.float32(side), order="C")
         landmarks[:, :2] += (left, top)
         return landmarks
 

@@ -119,7 +119,8 @@ def _format_of(data: bytes) -> str | None:
 
 def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
     max_pixels = min(max_pixels, _MAX_PIXELS.get(kind, max_pixels))
-    if kind == "JPEG" and max(data.count(b"\xff\xda"), data.count(b"Exif\0\0")) > _MAX_JPEG_PARTS:
+    scans = data.count(b"\xff\xda") if kind == "JPEG" else 0
+    if kind == "JPEG" and max(scans, data.count(b"Exif\0\0")) > _MAX_JPEG_PARTS:
         raise UnreadableImage(_TOO_MANY_PARTS)
     if kind in ("AVIF", "HEIF"):  # libheif tells the size after cropping only, and libavif calls huge pictures damaged
         for size in re.finditer(rb"(?s)ispe\0{4}(.{4})(.{4})", data):
@@ -146,7 +147,7 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
         if kind == "PNG" and image.info.get("interlace"):
             _check_size(width, height, min(max_pixels, _MAX_PIXELS_INTERLACED))
         if kind == "JPEG":
-            if data.count(b"\xff\xda") * width * height > _MAX_SCANNED_PIXELS:
+            if scans * width * height > _MAX_SCANNED_PIXELS:
                 raise UnreadableImage(_TOO_MANY_PARTS)
             factor = max(1, max(width, height) // WORKING_SIDE)
             image.draft(None, (max(1, width // factor), max(1, height // factor)))

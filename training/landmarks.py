@@ -120,7 +120,7 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
         face = largest(finder.find(pixels, main_only=True))
         if face is None or face.landmarks is None or (answer := _clearly_open(face.landmarks)) is None:
             continue
-        described += [eyes.describe(patch) for patch in eyes.patches(pixels, face.landmarks)]
+        described += list(eyes.describe(eyes.patches(pixels, face.landmarks)))
         is_open += [answer, answer]
     truth = np.array(is_open)
     if min(truth.sum(), (~truth).sum()) < 20:
@@ -133,7 +133,7 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
 def _clearly_open(landmarks: NDArray[np.float32]) -> bool | None:
     """Return whether both eyes are open; None where the landmarks do not say it clearly."""
     head = hold_still(landmarks)
-    low, high = sorted(eye_aspect_ratios(head.points))
+    low, high = sorted(eye_aspect_ratios(head.points.tolist()))
     if abs(head.yaw) > MOST_YAW:
         return None
     if high < CLOSED:
