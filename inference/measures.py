@@ -195,7 +195,7 @@ RULES: Mapping[str, tuple[Test, ...]] = {
     "looking_up": (_above("gaze_up", 0.145, 0.015), _above("lids_least", 0.22, 0.02), _EYES_SEEN, *_FRONTAL),
     "looking_aside": (_above("gaze_aside", 0.14, 0.015), _above("lids_least", 0.18, 0.02), _EYES_SEEN, *_FRONTAL),
     "eyes_covered": (_below("shade", 0.63, 0.04), *_FACING),
-    "mouth_covered": (_above("covered", 1, 0.5), *_FACING),
+    "mouth_covered": (_above("covered", 1, 1.5), *_FACING),
 }
 """Every cue and its tests; left and right are the person's own."""
 

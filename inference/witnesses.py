@@ -18,8 +18,8 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     # The network takes a smile without teeth for neutral.
     "smile_closed": {"neutral": 0.6},
     # The calibration leans to smiles, because a missed one disappoints most. Without a mouth nothing speaks
-    # against one, and pleated cloth looks like teeth.
-    "mouth_covered": {"happy": 0.3},
+    # against one, and pleated cloth looks like teeth. Masks are surely seen, hands hardly, which leave more of a smile.
+    "mouth_covered": {"happy": 0.08},
 }
 """Cue -> expression -> by how much a certain cue multiplies its odds; what is not named stays as it is."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference import EXPRESSIONS, Face2EmojiError
 from training.config import Config
+from training.corruptions import STRENGTHS
 from training.files import DataError, Place, check_writable, local, place
 from training.labels import Labelled, read_labels, set_names
 
@@ -127,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
     step.add_argument("--workers", type=_positive, default=1, help="processes (default 1)")
     step.add_argument("--seed", type=int, default=0, help="of the sample and of what is left to chance (default 0)")
+    step.add_argument("--strengths", nargs="+", choices=STRENGTHS, default=STRENGTHS, help="how strong (default all)")
     step.add_argument("--out", type=_folder, required=True, help="folder for robustness.json and robustness.png")
     step.set_defaults(run=_robustness)
 
@@ -395,10 +397,11 @@ def _robustness(options: argparse.Namespace) -> None:
     from training.robustness import measure, stratified, table, write
 
     weights = options.checkpoint or checkpoint.RELEASED
+    strengths = [strength for strength in STRENGTHS if strength in options.strengths]
     results = []
     for name, pictures in _chosen(options):
         sample = stratified(pictures, options.limit, options.seed)
-        results.append(measure(name, sample, weights, options.workers, options.seed))
+        results.append(measure(name, sample, weights, options.workers, options.seed, strengths))
         print(table(results[-1]), flush=True)
     write(results, weights, options.seed, options.out)
 

@@ -50,6 +50,7 @@ class Cost:
         accuracy: share of right answers; a face that is not found counts as wrong.
         balanced_accuracy: the same, averaged over the labels.
         points_lost: percentage points of accuracy below the clean photos'.
+        spread: standard error of that, by the same photos clean and spoilt (paired).
         balanced_points_lost: the same of balanced accuracy.
         same_answer: share of pictures that get the answer of their clean photo, right or wrong (invariance).
         no_face: share of pictures without a face that is found.
@@ -62,6 +63,7 @@ class Cost:
     accuracy: float
     balanced_accuracy: float
     points_lost: float
+    spread: float
     balanced_points_lost: float
     same_answer: float
     no_face: float
@@ -77,6 +79,7 @@ class Robustness:
         left_out: those that cannot be measured: unreadable, or without a face in the clean photo.
         accuracy: of the clean photos, 0 to 1.
         balanced_accuracy: likewise.
+        strengths: those measured, of `STRENGTHS`.
         costs: a row for each corruption and strength, in the order of `CORRUPTIONS`.
     """
 
@@ -85,11 +88,12 @@ class Robustness:
     left_out: int
     accuracy: float
     balanced_accuracy: float
+    strengths: tuple[str, ...]
     costs: tuple[Cost, ...]
 
     def points_lost(self) -> NDArray[np.float64]:
         """Return the points of accuracy lost, (corruptions, strengths)."""
-        return np.array([cost.points_lost for cost in self.costs]).reshape(len(CORRUPTIONS), len(STRENGTHS))
+        return np.array([cost.points_lost for cost in self.costs]).reshape(len(CORRUPTIONS), len(self.strengths))
 
 
 def stratified(pictures: Sequence[Labelled], limit: int | None, seed: int = 0) -> list[Labelled]:
@@ -107,7 +111,12 @@ def stratified(pictures: Sequence[Labelled], limit: int | None, seed: int = 0) -
 
 
 def measure(
-    name: str, pictures: Sequence[Labelled], weights: Path = checkpoint.RELEASED, workers: int = 1, seed: int = 0
+    name: str,
+    pictures: Sequence[Labelled],
+    weights: Path = checkpoint.RELEASED,
+    workers: int = 1,
+    seed: int = 0,
+    strengths: Sequence[str] = STRENGTHS,
 ) -> Robustness:
     """Read every picture clean and spoilt in all ways, as the bot would: its main face answers.
 
@@ -117,13 +126,15 @@ def measure(
         weights: the checkpoint.
         workers: processes, each with a reader of its own.
         seed: of what is left to chance: side, direction, grain, colour.
+        strengths: how strong each is to be, of `STRENGTHS`.
 
     Raises:
         CheckpointError: the weights are missing, damaged or of another kind.
         DataError: none of the pictures can be measured.
     """
     load_reader(weights).close()  # better a sentence now than a broken process later
-    work = partial(_answers, seed=seed)
+    ways = [(way, strength) for way in range(len(CORRUPTIONS)) for strength in map(STRENGTHS.index, strengths)]
+    work = partial(_answers, ways=ways, seed=seed)
     # Spawned, not forked: MediaPipe has threads, and a fork of these may hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (weights,)) as pool:
         read = list(tqdm(pool.map(work, pictures), total=len(pictures), desc=name, unit="photo", smoothing=0.05))
@@ -138,28 +149,29 @@ def measure(
         left_out=len(pictures) - len(kept),
         accuracy=float((clean == truth).mean()),
         balanced_accuracy=balanced_accuracy(truth, clean),
-        costs=tuple(_costs(truth, clean, spoilt)),
+        strengths=tuple(strengths),
+        costs=tuple(_cost(truth, clean, answers, *way) for way, answers in zip(ways, spoilt, strict=True)),
     )
 
 
-def _costs(truth: NDArray[np.int64], clean: NDArray[np.int64], spoilt: list[NDArray[np.int64]]) -> list[Cost]:
-    ways = [(way, strength) for way in CORRUPTIONS for strength in range(len(STRENGTHS))]
-    accuracy, balanced = float((clean == truth).mean()), balanced_accuracy(truth, clean)
-    return [
-        Cost(
-            way.name,
-            STRENGTHS[strength],
-            way.amounts[strength],
-            way.meaning,
-            accuracy=float((answers == truth).mean()),
-            balanced_accuracy=balanced_accuracy(truth, answers),
-            points_lost=100 * (accuracy - float((answers == truth).mean())),
-            balanced_points_lost=100 * (balanced - balanced_accuracy(truth, answers)),
-            same_answer=float((answers == clean).mean()),
-            no_face=float((answers == NO_FACE).mean()),
-        )
-        for (way, strength), answers in zip(ways, spoilt, strict=True)
-    ]
+def _cost(
+    truth: NDArray[np.int64], clean: NDArray[np.int64], answers: NDArray[np.int64], way: int, strength: int
+) -> Cost:
+    accuracy, balanced = float((answers == truth).mean()), balanced_accuracy(truth, answers)
+    lost = (clean == truth).astype(np.float64) - (answers == truth)
+    return Cost(
+        CORRUPTIONS[way].name,
+        STRENGTHS[strength],
+        CORRUPTIONS[way].amounts[strength],
+        CORRUPTIONS[way].meaning,
+        accuracy=accuracy,
+        balanced_accuracy=balanced,
+        points_lost=100 * float(lost.mean()),
+        spread=100 * float(lost.std() / np.sqrt(len(lost))),
+        balanced_points_lost=100 * (balanced_accuracy(truth, clean) - balanced),
+        same_answer=float((answers == clean).mean()),
+        no_face=float((answers == NO_FACE).mean()),
+    )
 
 
 def _start(weights: Path) -> None:
@@ -167,8 +179,8 @@ def _start(weights: Path) -> None:
     _reader, _finder = load_reader(weights), FaceFinder()
 
 
-def _answers(picture: Labelled, seed: int) -> list[int] | None:
-    """Return the answer to the clean photo, then to each corruption and strength; None when it cannot be measured.
+def _answers(picture: Labelled, ways: Sequence[tuple[int, int]], seed: int) -> list[int] | None:
+    """Return the answer to the clean photo, then to each way, corruption and strength; None when there is none.
 
     An answer is an index into `EXPRESSIONS`, or `NO_FACE`.
     """
@@ -183,10 +195,7 @@ def _answers(picture: Labelled, seed: int) -> list[int] | None:
     if clean == NO_FACE or scene is None:
         return None
     chance = seed + zlib.crc32(picture.file.encode())
-    return [
-        clean,
-        *(_answer(_reader, way(scene, strength, chance)) for way in CORRUPTIONS for strength in range(len(STRENGTHS))),
-    ]
+    return [clean, *(_answer(_reader, CORRUPTIONS[way](scene, strength, chance)) for way, strength in ways)]
 
 
 def _answer(reader: FaceReader, pixels: Picture) -> int:
@@ -207,7 +216,7 @@ def write(results: Sequence[Robustness], weights: Path, seed: int, out: Path) ->
     """Write robustness.json and robustness.png into `out`; the picture shows no face of a data set.
 
     Args:
-        results: of one set or more.
+        results: of one set or more, all of the same strengths.
         weights: the checkpoint that was measured.
         seed: that was measured with.
         out: the folder, made when it is missing.
@@ -220,7 +229,8 @@ def write(results: Sequence[Robustness], weights: Path, seed: int, out: Path) ->
         (f"{result.name}: {result.pictures} pictures,\n{result.accuracy:.1%} right when clean", result.points_lost())
         for result in results
     ]
-    drawn = plots.robustness([way.name for way in CORRUPTIONS], thumbnails(), lost, STRENGTHS)
+    strengths = results[0].strengths
+    drawn = plots.robustness([way.name for way in CORRUPTIONS], thumbnails(strengths), lost, strengths)
     (out / "robustness.png").write_bytes(plots.png(drawn, colours=256))
 
 
@@ -233,8 +243,9 @@ def _rounded(found: Any) -> Any:
     return [_rounded(value) for value in found] if isinstance(found, list | tuple) else found
 
 
-def thumbnails(side: int = THUMBNAIL) -> Picture:
+def thumbnails(strengths: Sequence[str] = STRENGTHS, side: int = THUMBNAIL) -> Picture:
     """Return every corruption of the portrait, a row each and a column a strength, as one picture."""
+    columns = [STRENGTHS.index(strength) for strength in strengths]
     finder = FaceFinder()
     try:
         portrait = decode(PORTRAIT.read_bytes()).pixels
@@ -248,7 +259,7 @@ def thumbnails(side: int = THUMBNAIL) -> Picture:
     (left, top), (right, bottom) = np.rint([middle - reach, middle + reach]).astype(int).tolist()
     near = Scene(np.ascontiguousarray(portrait[top:bottom, left:right]), scene.marks - (left, top))
     return np.vstack(
-        [np.hstack([_thumbnail(way(near, strength, 6), side) for strength in range(3)]) for way in CORRUPTIONS]
+        [np.hstack([_thumbnail(way(near, strength, 6), side) for strength in columns]) for way in CORRUPTIONS]
     )
 
 
@@ -263,20 +274,22 @@ def _thumbnail(pixels: Picture, side: int) -> Picture:
 
 
 def table(result: Robustness) -> str:
-    """Return the costs for people: a line a corruption, three numbers a column, mild to strong."""
+    """Return the costs for people: a line a corruption, in each column a number a strength; ± is a standard error."""
+    kinds, width = len(result.strengths), max(20, 14 * len(result.strengths))
     lines = [
         f"{result.name}: {result.pictures} pictures ({result.left_out} left out), clean {result.accuracy:.1%} right, "
         f"{result.balanced_accuracy:.1%} balanced",
-        f"{'mild, middle, strong':16}{'points lost':>20}{'balanced':>20}{'same answer %':>20}{'no face %':>20}",
+        f"{', '.join(result.strengths):20}{'points lost':>{width}}"
+        + "".join(f"{title:>20}" for title in ("balanced", "same answer %", "no face %")),
     ]
-    for first in range(0, len(result.costs), len(STRENGTHS)):
-        costs = result.costs[first : first + len(STRENGTHS)]
+    for first in range(0, len(result.costs), kinds):
+        costs = result.costs[first : first + kinds]
+        lost = " ".join(f"{round(cost.points_lost, 1) + 0:6.1f} ± {cost.spread:3.1f}" for cost in costs)
         columns = (
-            [cost.points_lost for cost in costs],
             [cost.balanced_points_lost for cost in costs],
             [100 * cost.same_answer for cost in costs],
             [100 * cost.no_face for cost in costs],
         )
         numbers = (" ".join(f"{round(value, 1) + 0:6.1f}" for value in column) for column in columns)
-        lines.append(f"{costs[0].corruption:16}" + "".join(f"{cell:>20}" for cell in numbers))
+        lines.append(f"{costs[0].corruption:20}{lost:>{width}}" + "".join(f"{cell:>20}" for cell in numbers))
     return "\n".join(lines)

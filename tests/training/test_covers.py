@@ -57,7 +57,7 @@ def test_a_mask_is_seen_and_the_mouth_below_it_is_not(
 ) -> None:
     """Drawn otherwise than in training: by the landmarks, in colour, with straps and pleats of its own."""
     face = only_face(reader, MASK(scene, strength, seed))
-    assert face.cues["mouth_covered"] > 0.9
+    assert face.cues["mouth_covered"] > 0.8
     assert not {"smile_open", "smile_closed", "mouth_open", "mouth_wide_open", "pout", "smirk"} & set(face.cues)
     assert (face.emoji.character, face.emoji.slack, face.emoji.telegram) == ("😷", "mask", "🙊")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from training.__main__ import main
 from training.corruptions import CORRUPTIONS, STRENGTHS
 from training.labels import Labelled, set_names
-from training.robustness import stratified
+from training.robustness import _cost, stratified
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,21 @@ def test_every_corruption_has_its_costs(out: Path, labelled: Path) -> None:
     costs = {(cost["corruption"], cost["strength"]): cost for cost in measured["costs"]}
     assert costs["grey", "middle"]["same_answer"] == 1
     assert min(cost["same_answer"] for cost in measured["costs"]) < 1
+
+
+def test_one_strength_costs_the_same_alone(out: Path, labelled: Path, tmp_path: Path) -> None:
+    arguments = ["robustness", "--labels", str(labelled), "--strengths", "middle", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    (whole,), (alone,) = read(out)["sets"], read(tmp_path)["sets"]
+    assert alone["costs"] == [cost for cost in whole["costs"] if cost["strength"] == "middle"]
+
+
+def test_the_spread_is_that_of_the_same_photos_clean_and_spoilt() -> None:
+    truth, clean = np.array([3, 3, 6, 6]), np.array([3, 6, 6, 6])
+    cost = _cost(truth, clean, np.array([3, 3, 3, 3]), 0, 1)
+    # Of the four, one is won and two are lost: mean 1/4, deviation 0.83.
+    assert cost.points_lost == pytest.approx(25)
+    assert cost.spread == pytest.approx(100 * np.std([0, -1, 1, 1]) / 2)
 
 
 def test_more_processes_find_the_same(out: Path, labelled: Path, tmp_path: Path) -> None:
