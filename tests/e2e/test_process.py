@@ -108,7 +108,7 @@ def test_a_worker_that_could_do_nothing_says_so_and_is_not_started_again(token: 
 
 def test_feedback_is_printed_as_csv(tmp_path: Path) -> None:
     with started("feedback", DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}") as process:
-        assert end(process) == (0, "given,corrected,model,count\n", "")
+        assert end(process) == (0, "given,corrected,model,count\n", "There is no feedback yet.")
     assert not list(tmp_path.iterdir())
 
 
