@@ -125,6 +125,16 @@ class MethodNotAllowed(BotError):
     sentence = "This address does not take that HTTP method. Photos go to POST /api/read or /api/mask."
 
 
+class UpgradeRequired(BotError):
+    """The request is plain HTTP, at an address for WebSockets."""
+
+    code = "upgrade_required"
+    sentence = (
+        "This address speaks WebSocket: come with ws:// or wss://. Where a proxy stands in front of the server, it has "
+        "to pass the Upgrade header on. Single photos go to POST /api/read."
+    )
+
+
 class ReaderDied(BotError):
     """The process of a reader ended.
 
