@@ -99,6 +99,7 @@ class BadRequest(BotError):
 
     code = "bad_request"
     two_lengths = "A request has either Content-Length or Transfer-Encoding, not both."
+    handshake = "A WebSocket is asked for with a GET without a body, in lines of at most 8 kB, at most 128 of them."
 
 
 class WrongHost(BotError):
