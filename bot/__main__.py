@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return 0 if asyncio.run(report(settings, reader_loader(settings), say)) else 1
         else:
-            asyncio.run(export_feedback(settings))
+            export_feedback(settings)
     except Face2EmojiError as error:
         print(error.message, file=sys.stderr)
         if variable := settings and variable_of(error, settings):

@@ -431,21 +431,22 @@ async def work(settings: Settings, load: Callable[[], Reader], announce: Callabl
         await close_readers(service)
 
 
-async def export_feedback(settings: Settings) -> None:
+def export_feedback(settings: Settings) -> None:
     """Print the counts of feedback as CSV, for training.
 
     Raises:
         DatabaseUnavailable: it cannot be opened.
     """
-    from bot.store import Store, is_missing, open_database
+    from bot.store import read_feedback
 
-    url = settings.database_url.get_secret_value()
-    counts = [] if is_missing(url) else await Store(open_database(url)).feedback()  # a report makes no database
+    counts = read_feedback(settings.database_url.get_secret_value())
     writer = csv.writer(sys.stdout)
     writer.writerow(["given", "corrected", "model", "count"])
     for row in counts:
         writer.writerow([row.given, row.corrected, row.model, row.count])
     sys.stdout.flush()
+    if not counts:
+        print("There is no feedback yet.", file=sys.stderr)  # noqa: T201 - beside the CSV, for people
 
 
 def _address(sock: socket.socket) -> str:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from bot.addresses import Networks, network
 from bot.errors import BadRequest, BotError, Busy
@@ -101,6 +102,10 @@ class Connection(H11Protocol):
         """Hand it on; how many of those there are is counted elsewhere."""
         super().handle_websocket_upgrade(event)
         self._forget()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
+            # It could not read the request, and would neither answer nor end.
+            self._refuse(HTTPStatus.BAD_REQUEST, BadRequest(BadRequest.handshake))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the shape of all our errors."""

@@ -13,7 +13,6 @@ import json
 import re
 import shutil
 import socket
-import sqlite3
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -45,7 +44,7 @@ from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
 from bot.slack_oauth import keys_for
 from bot.slack_workspaces import OneWorkspace
-from bot.store import POSTGRESQL, make_schema, unavailable
+from bot.store import existing_database, make_schema, unavailable
 from bot.telegram_channel import WEBHOOK_PATH
 from inference import EmojiMapError, Face2EmojiError, load_emoji_map
 
@@ -234,25 +233,13 @@ def _postgresql(url: str) -> Findings:
 
 
 def _try_writing(url: str) -> None:
-    with _engine(url).connect() as connection:
+    with existing_database(url, CALL_SECONDS).connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # or its driver would commit at once
         else:
             make_schema(connection)
         connection.exec_driver_sql("CREATE TABLE face2emoji_doctor (tried int)")
         connection.rollback()
-
-
-def _engine(url: str) -> sa.Engine:
-    """Connect to a database as it is, without making anything."""
-    place = sa.make_url(url)
-    if place.get_backend_name() != "sqlite":
-        patience = {"connect_timeout": CALL_SECONDS}
-        return sa.create_engine(place, poolclass=sa.NullPool, connect_args=POSTGRESQL | patience)
-    existing = Path(str(place.database)).absolute().as_uri() + "?mode=rw"
-    return sa.create_engine(
-        "sqlite://", poolclass=sa.NullPool, creator=lambda: sqlite3.connect(existing, timeout=CALL_SECONDS, uri=True)
-    )
 
 
 # The web
@@ -513,7 +500,7 @@ async def _credentials(client_id: str, secret: str, client: AsyncWebClient) -> F
 def _installations(url: str, keys: MultiFernet, page: str) -> Finding:
     about = "Slack workspaces"
     try:
-        with _engine(url).connect() as connection:
+        with existing_database(url, CALL_SECONDS).connect() as connection:
             rows = connection.scalars(sa.select(INSTALLATIONS.c.data)).all()
     except SQLAlchemyError:  # the bot never ran; or the database is broken, which has a line of its own
         rows = []

@@ -99,6 +99,7 @@ class BadRequest(BotError):
 
     code = "bad_request"
     two_lengths = "A request has either Content-Length or Transfer-Encoding, not both."
+    handshake = "A WebSocket is asked for with a GET without a body, in lines of at most 8 kB, at most 128 of them."
 
 
 class WrongHost(BotError):
@@ -123,6 +124,16 @@ class MethodNotAllowed(BotError):
 
     code = "method_not_allowed"
     sentence = "This address does not take that HTTP method. Photos go to POST /api/read or /api/mask."
+
+
+class UpgradeRequired(BotError):
+    """The request is plain HTTP, at an address for WebSockets."""
+
+    code = "upgrade_required"
+    sentence = (
+        "This address speaks WebSocket: come with ws:// or wss://. Where a proxy stands in front of the server, it has "
+        "to pass the Upgrade header on. Single photos go to POST /api/read."
+    )
 
 
 class ReaderDied(BotError):

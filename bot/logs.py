@@ -47,8 +47,9 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     logging.getLogger("bot").setLevel(level.upper())
     # Nor a page of HTML for each time Telegram is down.
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
-    # Nor a line for everything strangers send that is no HTTP.
+    # Nor a line for everything strangers send that is no HTTP, nor a traceback for a live message that is no text.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))
     # Bolt warns of tokens in the environment that it does not use, and of workspaces that have not installed us.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     structlog.configure(

@@ -118,7 +118,7 @@ class ReaderProcess:
         _children.add(self._process)
         try:
             loaded = self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             self._process.join(_CLOSE_SECONDS)
             error = ReaderDied(_cause(self._process.exitcode), by_photo=False)
             self.close()
@@ -173,7 +173,7 @@ class ReaderProcess:
         try:
             self._connection.send((method, data, options))
             answer, exhausted = self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # OSError also in the midst of an answer
             self._process.join(_CLOSE_SECONDS)
             late = time.monotonic() - started >= self._seconds
             raise ReaderDied("timeout" if late else _cause(self._process.exitcode), by_photo=True) from None
@@ -221,7 +221,7 @@ def _serve(connection: Connection, load: Callable[[], Reader], seconds: float) -
         connection.send(error)
         return
     _limit_memory()
-    with suppress(EOFError, ConnectionError):
+    with suppress(EOFError, OSError):
         connection.send(reader.model)
         exhausted = False
         while not exhausted:

@@ -35,7 +35,7 @@ from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of, name_of
-from bot.slack_errors import slack_errors
+from bot.slack_errors import insist
 from bot.slack_files import Downloads, LastPhotos, PostedPhotos
 from bot.slack_manifest import CALLBACK_PATH, EVENTS_PATH, INSTALL_PATH
 from bot.slack_people import People
@@ -258,10 +258,13 @@ class SlackChannel:
         Raises:
             PlatformRefused: Slack does not take the app token.
         """
+        token, client = self._app_token or "", self._workspaces.client
         while self._socket is None:
-            address = await self._ask_for_address()
-            socket = _Socket(self._app, self._app_token or "", self._workspaces.client)
-            socket.client.wss_uri = address
+            place = await insist(
+                lambda: client.apps_connections_open(app_token=token), PlatformRefused.slack_app_refused
+            )
+            socket = _Socket(self._app, token, client)
+            socket.client.wss_uri = str(place["url"])
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await socket.client.connect()  # type: ignore[no-untyped-call] # tries this address for ever
@@ -271,21 +274,6 @@ class SlackChannel:
             finally:
                 if self._socket is None:
                     await socket.close_async()  # type: ignore[no-untyped-call]
-
-    async def _ask_for_address(self) -> str:
-        """Return where a new connection is to go, for as long as it takes to reach Slack."""
-        pause = 1.0
-        while True:
-            try:
-                with slack_errors():
-                    answer = await self._workspaces.client.apps_connections_open(app_token=self._app_token or "")
-                return str(answer["url"])
-            except Refused as error:
-                raise PlatformRefused(PlatformRefused.slack_app_refused.format(reason=error.reason)) from error
-            except TryAgain as error:
-                log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
-                await asyncio.sleep(max(pause, error.after))
-                pause = min(2 * pause, DEAF_SECONDS)
 
     async def _leave_socket(self) -> None:
         if self._socket:

@@ -1,15 +1,24 @@
-"""Slack's errors, sorted; and the log that Slack's libraries may write to."""
+"""Slack's errors, sorted; how to call until Slack is reached; and the log that its libraries may write to."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import aiohttp
+import structlog
 from slack_sdk.errors import SlackApiError, SlackTokenRotationError
 
+from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+LONGEST_PAUSE = 30.0
 
 # Slack's words for troubles that pass.
 PASSING = (
@@ -44,6 +53,29 @@ def slack_errors() -> Iterator[None]:
         raise _sorted(error.api_error) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TryAgain from error
+
+
+async def insist(call: Callable[[], Awaitable[T]], refused: str) -> T:
+    """Call Slack for as long as it takes to reach it.
+
+    Args:
+        call: the call.
+        refused: what to say when Slack says no, with a place for its reason.
+
+    Raises:
+        PlatformRefused: it said no.
+    """
+    pause = 1.0
+    while True:
+        try:
+            with slack_errors():
+                return await call()
+        except Refused as error:
+            raise PlatformRefused(refused.format(reason=error.reason)) from error
+        except TryAgain as error:
+            log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
+            await asyncio.sleep(max(pause, error.after))
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _sorted(error: SlackApiError) -> TryAgain | Refused:

@@ -30,7 +30,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
-from bot.slack_errors import SDK_LOG, slack_errors
+from bot.slack_errors import SDK_LOG, insist, slack_errors
 from bot.slack_oauth import keys_for, oauth_flow
 from bot.store import Store
 
@@ -39,7 +39,6 @@ log = structlog.get_logger(__name__)
 NOT_INSTALLED = "not_installed"
 EXPIRED = "token_expired"
 REQUEST_SECONDS = 30
-LONGEST_PAUSE = 30.0
 # For so long a workspace is not looked up again; an uninstallation that another process took in shows after it.
 REMEMBERED_SECONDS = 5.0
 # Tokens that expire do so after 12 hours; they are exchanged this long before. What failed waits for a pause.
@@ -148,16 +147,7 @@ class OneWorkspace(_Connection):
             PlatformRefused: Slack does not take the token.
         """
         await self._connect()
-        pause = 1.0
-        while self._found is None:
-            try:
-                self._found = await self._ask()
-            except Refused as error:
-                raise PlatformRefused(PlatformRefused.slack_bot_refused.format(reason=error.reason)) from error
-            except TryAgain as error:
-                log.warning("slack_unreachable", help=PlatformRefused.slack_unreachable)
-                await asyncio.sleep(max(pause, error.after))
-                pause = min(2 * pause, LONGEST_PAUSE)
+        self._found = await insist(self._ask, PlatformRefused.slack_bot_refused)
 
     async def find(self, team: str) -> Workspace:
         """Return the workspace.

@@ -124,10 +124,21 @@ def make_schema(connection: sa.Connection) -> None:
         connection.execute(sa.schema.CreateSchema("dbos"))
 
 
-def is_missing(url: str) -> bool:
-    """Tell whether a database is a SQLite file that is not there yet."""
+def existing_database(url: str, seconds: int = 5) -> sa.Engine:
+    """Connect to a database as it is, without making anything: neither a file nor a table.
+
+    Args:
+        url: SQLAlchemy's, as for `open_database`.
+        seconds: how long to wait for it.
+    """
     place = sa.make_url(url)
-    return place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists()
+    if place.get_backend_name() != "sqlite":
+        patience = {"connect_timeout": seconds}
+        return sa.create_engine(place, poolclass=sa.NullPool, connect_args=POSTGRESQL | patience)
+    existing = Path(str(place.database)).absolute().as_uri() + "?mode=rw"
+    return sa.create_engine(
+        "sqlite://", poolclass=sa.NullPool, creator=lambda: sqlite3.connect(existing, timeout=seconds, uri=True)
+    )
 
 
 def unavailable(url: sa.URL, error: Exception) -> DatabaseUnavailable:
@@ -297,12 +308,6 @@ class Store:
 
         await self._run_or_again(count)
 
-    async def feedback(self) -> list[Feedback]:
-        """Return all counts."""
-        query = sa.select(_FEEDBACK).order_by(_FEEDBACK.c.model, _FEEDBACK.c.given, _FEEDBACK.c.corrected)
-        rows = await self._run(lambda connection: connection.execute(query).all())
-        return [Feedback(**row._mapping) for row in rows]
-
     async def _run(self, work: Callable[[sa.Connection], T]) -> T:
         def run() -> T:
             with self._engine.begin() as connection:
@@ -315,6 +320,24 @@ class Store:
             return await self._run(work)
         except sa.exc.IntegrityError:  # somebody else made the row in between
             return await self._run(work)
+
+
+def read_feedback(url: str) -> list[Feedback]:
+    """Return all counts; none where the database, or its table, is still to be made.
+
+    Raises:
+        DatabaseUnavailable: it cannot be opened.
+    """
+    place = sa.make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists():
+        return []
+    query = sa.select(_FEEDBACK).order_by(_FEEDBACK.c.model, _FEEDBACK.c.given, _FEEDBACK.c.corrected)
+    try:
+        with existing_database(url).connect() as connection:
+            is_there = sa.inspect(connection).has_table(_FEEDBACK.name)
+            return [Feedback(**row._mapping) for row in connection.execute(query)] if is_there else []
+    except SQLAlchemyError as error:
+        raise unavailable(place, error) from error
 
 
 def _settings(connection: sa.Connection, platform: str, chat: str) -> Chat:

@@ -37,6 +37,7 @@ from bot.errors import (
     NotReady,
     RateLimited,
     TooSlow,
+    UpgradeRequired,
     WrongContentType,
     WrongHost,
     WrongSwitch,
@@ -69,6 +70,7 @@ STATUS: dict[type[Face2EmojiError], int] = {
     WrongHost: 421,
     WrongContentType: 422,
     WrongSwitch: 422,
+    UpgradeRequired: 426,
     RateLimited: 429,
     Busy: 503,
     NotReady: 503,
@@ -151,6 +153,7 @@ class WebChannel:
                 Route("/api/read", self.read, methods=["POST"]),
                 Route("/api/mask", self.mask, methods=["POST"]),
                 WebSocketRoute("/api/live", self.live),
+                Route("/api/live", self.no_live),
                 Route("/emoji/{points}.svg", self.emoji),
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
@@ -204,6 +207,12 @@ class WebChannel:
         elif not self._service.ready:
             refusal = NotReady()
         await self._live.serve(socket, address if self._shares else "", refusal)
+
+    async def no_live(self, _request: Request) -> Response:
+        """Say that a WebSocket lives here, and how to ask for it."""
+        response = _error(UpgradeRequired())
+        response.headers.update({"connection": "Upgrade", "upgrade": "websocket"})
+        return response
 
     async def emoji(self, request: Request) -> Response:
         """Serve the drawing of one emoji, named by its code points: ``/emoji/1F600.svg``."""

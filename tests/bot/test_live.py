@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 import bot.app
 import bot.live
 from inference import Box, FaceReading, Reading, UnreadableImage, load_emoji_map
-from tests.bot.served import READING, ObedientReader, Serve, Served, wait_until
+from tests.bot.served import READING, ObedientReader, Serve, Served, error_of, wait_until
 from tests.bot.test_web_channel import later
 
 LIVE = "face2emoji_live_connections"
@@ -233,6 +233,18 @@ def test_a_connection_without_frames_gives_its_place_away(serve: Serve, monkeypa
         assert "No frame has come" in answer(socket)["error"]["message"]
         assert end(socket) == (4408, "live_refused")
     wait_until(lambda: served.metric(LIVE) == 0)
+
+
+def test_who_asks_for_no_websocket_is_told_so(serve: Serve) -> None:
+    served = serve()
+    response = served.http.get("/api/live")
+    assert error_of(response) == (426, "upgrade_required")
+    assert "WebSocket" in response.json()["error"]["message"]
+    assert (response.headers["upgrade"], response.headers["connection"]) == ("websocket", "Upgrade")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert error_of(served.http.post("/api/live", content=b"photo")) == (405, "method_not_allowed")
+    with live(served) as socket:
+        assert ask(socket) == READING.to_json()
 
 
 def test_stopping_ends_live_connections(serve: Serve) -> None:

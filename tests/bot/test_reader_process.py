@@ -36,6 +36,7 @@ from tests.bot.served import READING
 from tests.bot.unruly_reader import (
     ABORT,
     CRASH,
+    CUT,
     DEVOUR,
     HANG,
     LEAVE,
@@ -95,7 +96,8 @@ async def until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "cause"), [(CRASH, "SIGSEGV"), (ABORT, "SIGABRT"), (LEAVE, "status 3"), (HANG, "timeout")]
+    ("order", "cause"),
+    [(CRASH, "SIGSEGV"), (ABORT, "SIGABRT"), (LEAVE, "status 3"), (HANG, "timeout"), (CUT, "SIGKILL")],
 )
 async def test_a_photo_that_ends_its_reader_is_unreadable_and_the_reader_comes_back(order: bytes, cause: str) -> None:
     async with running() as one:

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from bot import slack_workspaces
+from bot import slack_errors, slack_workspaces
 from bot.app import listen
 from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
@@ -188,7 +188,7 @@ async def test_slack_may_come_later(slack: SlackServer, one: StartOne, trouble: 
 async def test_the_pauses_before_slack_is_there_grow(
     slack: SlackServer, one: StartOne, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slack_workspaces, "LONGEST_PAUSE", 1.5)
+    monkeypatch.setattr(slack_errors, "LONGEST_PAUSE", 1.5)
     slack.fail("auth.test", status=503, times=3)
     started = time.monotonic()
     await one().open()

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from bot import connections
 from bot.addresses import HostNames, Networks, network
 from bot.connections import Gate
+from bot.errors import BadRequest
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.web_channel import HEADERS
@@ -26,6 +27,8 @@ from tests.bot.served import Serve, Served, error_of, wait_until
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/read HTTP/1.1\r\nHost: x\r\n"
+UPGRADE = b"/api/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
 BROKEN = b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n"
 
 
@@ -291,6 +294,29 @@ def test_live_connections_do_not_count_among_them(serve: Serve) -> None:
     assert is_alive(served)
     for connection in live:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST " + UPGRADE + KEY + b"Content-Length: 5\r\n\r\nphoto",
+        b"GET " + UPGRADE + KEY + b"Content-Length: 5\r\n\r\nphoto",
+        b"GET " + UPGRADE + KEY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET " + UPGRADE + KEY + b"X: " + b"a" * 10_000 + b"\r\n\r\n",
+        b"GET " + UPGRADE + KEY + b"X: a\r\n" * 200 + b"\r\n",
+        b"GET /?" + b"a" * 10_000 + UPGRADE + KEY + b"\r\n",
+    ],
+)
+def test_what_is_no_handshake_is_refused_and_does_not_stay(
+    serve: Serve, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = serve()
+    answer = exchange(served, request_)
+    assert statuses(answer) == [400]
+    assert BadRequest.handshake.encode() in answer
+    assert b"x-content-type-options: nosniff" in answer.lower()
+    assert is_alive(served)
+    assert [record.message for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
 
 
 # Requests that two readers may understand in two ways

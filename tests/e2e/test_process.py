@@ -18,6 +18,8 @@ from urllib.request import urlopen
 import httpx
 import pytest
 from PIL import Image
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from benchmarks.processes import family, is_alive
 from bot.errors import WorkerMisplaced
@@ -108,7 +110,7 @@ def test_a_worker_that_could_do_nothing_says_so_and_is_not_started_again(token: 
 
 def test_feedback_is_printed_as_csv(tmp_path: Path) -> None:
     with started("feedback", DATABASE_URL=f"sqlite:///{tmp_path / 'bot.db'}") as process:
-        assert end(process) == (0, "given,corrected,model,count\n", "")
+        assert end(process) == (0, "given,corrected,model,count\n", "There is no feedback yet.")
     assert not list(tmp_path.iterdir())
 
 
@@ -258,6 +260,10 @@ def test_logs_are_json_lines_where_nobody_looks_on() -> None:
                 b"POST /api/read HTTP/1.1\r\nHost: x\r\nX-Who: somebody\r\nContent-Length: 5\r\n\r\nhello"
             )
             assert b" 415 " in connection.recv(4096)
+        with connect(f"ws://127.0.0.1:{port}/api/live") as live:
+            live.send(b"\xff", text=True)
+            with pytest.raises(ConnectionClosedError):
+                live.recv(timeout=10)
         process.terminate()
         code, _, errors = end(process)
     assert code == 0
