@@ -60,7 +60,7 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
 
 
 def _train(faces: Faces, config: Config, out: Place, crew: _Crew) -> Network:
-    crew.agree(faces.source, asdict(config))
+    crew.agree(faces.fingerprint(), asdict(config))
     # Only the first process looks into `out`: other machines need not see it. Better an error now than after the
     # teachers were asked.
     crew.share(lambda: make_folder(out))
@@ -178,7 +178,8 @@ def read_state(path: Place) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: damaged; delete it and train again") from error
-    state.setdefault("inner", [])  # runs of earlier versions, which could not begin with a pruned network
+    # Runs of earlier versions could not begin with a pruned network, and have no "contents".
+    state.setdefault("inner", [])
     return state
 
 
@@ -256,7 +257,13 @@ class _Run:
             )
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin: dict[str, Any] = {"data": faces.source, "init": "", "teacher": [], "inner": []}
+        self.origin: dict[str, Any] = {
+            "data": faces.source,
+            "contents": faces.fingerprint(),
+            "init": "",
+            "teacher": [],
+            "inner": [],
+        }
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -414,7 +421,10 @@ class _Run:
         if not path.is_file():
             return None
         state = read_state(path)
-        if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):
+        changed = [name for name, mark in self.origin.items() if state.get(name, mark) != mark]
+        if state["config"] == asdict(self.config) and changed == ["contents"]:
+            raise DataError(f"{path}: its data were prepared otherwise than these; choose another --out or delete it")
+        if state["config"] != asdict(self.config) or changed:
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
         return state
 

@@ -103,7 +103,7 @@ def test_a_resumed_run_is_the_same_run(faces: Faces, tmp_path: Path) -> None:
 def test_a_run_of_an_earlier_version_goes_on(faces: Faces, tmp_path: Path) -> None:
     train_one_epoch(faces, tmp_path)
     state = torch.load(tmp_path / "last.pt", weights_only=True)
-    del state["inner"]
+    del state["inner"], state["contents"]
     torch.save(state, tmp_path / "last.pt")
     train(faces, TINY, tmp_path)
     export([faces], [tmp_path], tmp_path / "weights.safetensors")
@@ -134,6 +134,19 @@ def test_a_run_of_another_recipe_is_not_continued(faces: Faces, tmp_path: Path) 
     train(faces, TINY, tmp_path)
     with pytest.raises(DataError, match="another recipe"):
         train(faces, replace(TINY, seed=1), tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["crops", "shapes", "votes", "labels", "split"])
+def test_a_run_does_not_go_on_with_data_that_were_prepared_otherwise(
+    faces: Faces, tmp_path: Path, changed: str
+) -> None:
+    train_one_epoch(faces, tmp_path)
+    anew = replace(faces, **{changed: getattr(faces, changed)[::-1].copy()})
+    assert anew.source == faces.source
+    with pytest.raises(DataError, match=r"last\.pt: its data were prepared otherwise.* choose another --out"):
+        train(anew, TINY, tmp_path)
+    with pytest.raises(DataError, match="was trained on data that were prepared otherwise"):
+        export([anew], [tmp_path], tmp_path / "weights.safetensors")
 
 
 def test_crops_grow_to_their_full_side(faces: Faces, tmp_path: Path) -> None:
