@@ -54,9 +54,12 @@ def export(
     first = states[0]
     if len(states) > 1 and (not first["init"] or any(state["init"] != first["init"] for state in states)):
         raise DataError("only runs that began with the same weights (--init) can be averaged")
-    recipes = [_recipe(Config(**state["config"])) for state in states]
-    network = Network(architecture(Config(**first["config"]), first["inner"]))
-    network.load_state_dict(_mean([state["averaged"] for state in states]))
+    try:
+        recipes = [_recipe(Config(**state["config"])) for state in states]
+        network = Network(architecture(Config(**first["config"]), first["inner"]))
+        network.load_state_dict(_mean([state["averaged"] for state in states]))
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise DataError(f"{', '.join(map(str, runs))}: of another version; train again") from error
     network = with_covers(network.eval(), faces)
     about = {
         "epochs": first["epoch"],
@@ -130,12 +133,21 @@ def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def calibrated(predict: Predict, parts: Sequence[Faces], balance: float, costs: Mapping[str, float]) -> Calibration:
-    """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`."""
+    """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`.
+
+    Raises:
+        DataError: there is no face to fit it on.
+    """
     faces = together(parts)
     chosen_by = faces.split == SPLITS["PublicTest"]
     public = faces[chosen_by]
     origin = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[chosen_by]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
+    if not seven.any():
+        raise DataError(
+            "the data hold no faces of PublicTest (of folders: `validation`) with one of the seven expressions to "
+            "calibrate on"
+        )
     logits = predict(public[seven])
     return fit(logits, torch.from_numpy(winners[seven]), balance, costs, torch.from_numpy(origin[seven]))

@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +38,8 @@ CHECKPOINT = "last.pt"
 WAIT = timedelta(minutes=10)
 """For a process that has gone; longer than the first one needs to measure and save."""
 HISTORY = "history.jsonl"
+_STORED = {"config", "data", "init", "teacher", "epoch", "network", "averaged", "optimizer"}
+"""What every checkpoint has; `_Run.save` writes it."""
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
@@ -67,7 +68,10 @@ def _train(faces: Faces, config: Config, out: Place, crew: _Crew) -> Network:
     run = _Run(faces, config, crew)
     state = crew.share(lambda: run.stored(out / CHECKPOINT))
     if state:
-        run.restore(state)
+        try:
+            run.restore(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise DataError(f"{out / CHECKPOINT}: of another version; choose another --out or delete it") from error
     for epoch in range(run.epoch, config.epochs):
         started = time.monotonic()
         loss = run.learn(epoch)
@@ -172,12 +176,15 @@ def read_state(path: Place) -> dict[str, Any]:
     """Return what a checkpoint stores, on the CPU.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or no checkpoint of a run.
     """
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        whole = state.keys() >= _STORED
+    except Exception as error:  # what is no checkpoint fails in PyTorch's reader in any way
         raise DataError(f"{path}: damaged; delete it and train again") from error
+    if not whole:
+        raise DataError(f"{path}: no checkpoint of a run; delete it and train again")
     # Runs of earlier versions could not begin with a pruned network, and have no "contents".
     state.setdefault("inner", [])
     return state
