@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument(
         "--run", dest="folders", type=place, nargs="+", default=[RUN], help=f"of several, the mean (default {RUN})"
     )
-    what.add_argument("--checkpoint", type=Path, help="finished weights to calibrate anew, instead of a run's")
+    what.add_argument("--checkpoint", type=place, help="finished weights to calibrate anew, instead of a run's")
     step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=_file, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=_share, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("prune", help="make a trained network narrower; export, or train --init, follows")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
-    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
     step.add_argument("--keep", type=_less, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
     step.add_argument("--epochs", type=_count, default=2, help="of learning back what was lost (default 2)")
     step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
@@ -233,7 +233,8 @@ def _export(options: argparse.Namespace) -> None:
     parts = [Faces.load(path) for path in options.data]
     costs = COSTS if options.costs is None else dict(options.costs)
     if options.checkpoint:
-        finished = calibrate(parts, options.checkpoint, options.out, options.balance, costs)
+        with local(options.checkpoint) as path:
+            finished = calibrate(parts, path, options.out, options.balance, costs)
     else:
         finished = export(parts, options.folders, options.out, options.balance, costs)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
@@ -249,7 +250,8 @@ def _prune(options: argparse.Namespace) -> None:
     from training.data import Faces, together
     from training.prune import prune
 
-    loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
+    with local(options.checkpoint or checkpoint.RELEASED) as path:
+        loaded = checkpoint.load(path)
     narrow = prune(loaded, together([Faces.load(path) for path in options.data]), options.keep, options.epochs)
     checkpoint.save(options.out, narrow)
     print(f"{options.out}: {' '.join(map(str, narrow.architecture.inner))} channels inside the blocks")
