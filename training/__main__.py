@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ REPORT = Path("runs/report.html")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0 on success, 1 on an error that one sentence explains, 2 on wrong usage."""
+    """Return 0 on success, 1 on an error that one sentence explains, 2 on wrong usage, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure the expression network.")
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     step.add_argument(
         "--out", type=_or_address(_file), default=str(DATA), help=f"packed data to write (default {DATA})"
     )
-    step.add_argument("--workers", type=int, help="processes (default: one a core)")
+    step.add_argument("--workers", type=_positive, help="processes (default: one a core)")
     step.add_argument(
         "--without", nargs="+", default=(), choices=EXPRESSIONS, help="expressions to leave out of a csv of people"
     )
@@ -79,10 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("export", help="calibrate, measure and write the released checkpoint")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data of the run")
-    step.add_argument(
+    what = step.add_mutually_exclusive_group()
+    what.add_argument(
         "--run", dest="folders", type=place, nargs="+", default=[RUN], help=f"of several, the mean (default {RUN})"
     )
-    step.add_argument("--checkpoint", type=Path, help="finished weights to calibrate anew, instead of a run's")
+    what.add_argument("--checkpoint", type=place, help="finished weights to calibrate anew, instead of a run's")
     step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
     step.add_argument("--onnx", type=_file, help="write the same network as ONNX too, checked against PyTorch by value")
     step.add_argument("--balance", type=_share, default=0.75, help="weight of rare expressions, 0 to 1 (default 0.75)")
@@ -97,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     step = steps.add_parser("prune", help="make a trained network narrower; export, or train --init, follows")
     step.add_argument("--data", type=place, nargs="+", default=[DATA], help="the data it was trained on")
-    step.add_argument("--checkpoint", type=Path, help="weights (default: the released ones)")
+    step.add_argument("--checkpoint", type=place, help="weights (default: the released ones)")
     step.add_argument("--keep", type=_less, default=0.68, help="of the blocks' multiply-adds, below 1 (default 0.68)")
     step.add_argument("--epochs", type=_count, default=2, help="of learning back what was lost (default 2)")
     step.add_argument("--out", type=_file, required=True, help="the .safetensors to write")
@@ -170,6 +172,16 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"error: training needs the package {error.name}; run `make develop` first", file=sys.stderr)
         return 1
+    except OSError as error:  # a file of somebody else's, a full disk
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except BrokenProcessPool:
+        print("error: a process was killed, perhaps for want of memory; take fewer at a time", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        goes_on = "; the same command goes on after the last whole epoch" if options.step in ("train", "ablate") else ""
+        print(f"error: interrupted{goes_on}", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -223,7 +235,8 @@ def _export(options: argparse.Namespace) -> None:
     parts = [Faces.load(path) for path in options.data]
     costs = COSTS if options.costs is None else dict(options.costs)
     if options.checkpoint:
-        finished = calibrate(parts, options.checkpoint, options.out, options.balance, costs)
+        with local(options.checkpoint) as path:
+            finished = calibrate(parts, path, options.out, options.balance, costs)
     else:
         finished = export(parts, options.folders, options.out, options.balance, costs)
     print(json.dumps({"calibration": finished.calibration.to_json(), "figures": finished.about["figures"]}, indent=2))
@@ -239,7 +252,8 @@ def _prune(options: argparse.Namespace) -> None:
     from training.data import Faces, together
     from training.prune import prune
 
-    loaded = checkpoint.load(options.checkpoint or checkpoint.RELEASED)
+    with local(options.checkpoint or checkpoint.RELEASED) as path:
+        loaded = checkpoint.load(path)
     narrow = prune(loaded, together([Faces.load(path) for path in options.data]), options.keep, options.epochs)
     checkpoint.save(options.out, narrow)
     print(f"{options.out}: {' '.join(map(str, narrow.architecture.inner))} channels inside the blocks")
@@ -249,8 +263,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from inference import checkpoint, load_reader
 
     if options.data:
-        if options.predictions:
-            raise DataError("--predictions goes with --labels")
+        if options.predictions or options.split or options.only or options.network_alone:
+            raise DataError("--split, --only, --predictions and --network-alone go with --labels")
         from training.data import Faces
         from training.metrics import split_figures
         from training.shipped import shipped
@@ -259,6 +273,8 @@ def _evaluate(options: argparse.Namespace) -> None:
             loaded = checkpoint.load(path)
         predict = shipped(loaded)
         found = [split_figures(predict, loaded.calibration, Faces.load(path)) for path in options.data]
+        if not any(figures for splits in found for figures in splits.values()):
+            raise DataError("the data hold no faces of PublicTest or PrivateTest whose expression is known")
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
             (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")

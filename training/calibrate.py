@@ -42,15 +42,13 @@ def fit(
     are.
 
     Args:
-        logits: of n faces.
+        logits: of n faces, at least one.
         right: (n,) int64 index into `EXPRESSIONS`.
         balance: 0 to 1.
         costs: how many times missing an expression weighs, 1 where nothing is said (cost-sensitive learning, Elkan
             2001).
         origin: (n,) int64, which data set each face is from; None for one set.
     """
-    if not len(right):
-        return Calibration()
     # In double precision: where networks have hardly learned, the search takes steps that overflow single.
     weights = _weights(right, torch.zeros_like(right) if origin is None else origin, balance)
     weights = weights * torch.tensor([costs.get(name, 1.0) for name in EXPRESSIONS], dtype=torch.float64)[right]

@@ -56,6 +56,8 @@ FINDER = 2
 """Raised whenever inference/faces.py finds faces or lays meshes otherwise: then all are found anew."""
 RECIPE = json.dumps({"crop": SPEC, "finder": FINDER})
 """What prepared data record: weights say that they know today's crops, so they may learn from no others."""
+_DAMAGED = (EOFError, OSError, zlib.error, UnicodeDecodeError, csv.Error)
+"""What comes of reading what is no csv, or half of one."""
 # FER+'s votes of this row look copied from row 6968.
 MISVOTED_ROW = 5274
 
@@ -95,6 +97,15 @@ class Faces:
         both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
         return replace(self, source=source, **both)
 
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all arrays; `source` stays the same when the same files are prepared anew."""
+        digest = hashlib.sha256()
+        for name in ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name))
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
     def save(self, path: Place) -> None:
         """Write one compressed .npz."""
         packed = io.BytesIO()
@@ -119,7 +130,7 @@ class Faces:
                         f"{path}: another version found and aligned its faces; run `python -m training prepare` again"
                     )
                 return cls(**{name: stored[name] for name in ARRAYS}, source=source)
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
+        except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise DataError(f"{path}: not prepared data, or damaged; run `python -m training prepare` again") from error
 
 
@@ -236,9 +247,12 @@ def _read_votes(path: Place, expected: int) -> NDArray[np.uint8]:
         rows = []
         for number, row in _rows(file, path, VOTE_COLUMNS):
             try:
-                rows.append([int(row[name]) for name in order])
-            except ValueError as error:
-                raise DataError(f"{path}, line {number}: votes must be whole numbers") from error
+                counts = [int(row[name]) for name in order]
+            except ValueError:
+                counts = [-1]
+            if not all(0 <= count <= 255 for count in counts):
+                raise DataError(f"{path}, line {number}: votes must be whole numbers from 0 to 255")
+            rows.append(counts)
     if len(rows) != expected:
         raise DataError(
             f"{path}: {len(rows)} rows of votes for {expected} pictures; the two files must match row by row"
@@ -247,9 +261,20 @@ def _read_votes(path: Place, expected: int) -> NDArray[np.uint8]:
 
 
 def is_people(path: Place) -> bool:
-    """Whether a csv lists pictures of people rather than holding FER2013's pixels."""
+    """Whether a csv lists pictures of people rather than holding FER2013's pixels.
+
+    Raises:
+        DataError: it is no csv, or does not say who is in its pictures.
+    """
     with _open_text(path) as file:
-        return {"file", "label", "person"} <= {name.strip() for name in file.readline().split(",")}
+        try:
+            header = {name.strip() for name in file.readline().split(",")}
+        except _DAMAGED as error:
+            raise DataError(f"{path}: no csv in UTF-8, damaged or cut short; get the file again") from error
+    listed = {"file", "label"} <= header
+    if listed and "person" not in header:
+        raise DataError(f"{path}: the header lacks person; nobody may be in two splits")
+    return listed
 
 
 def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
@@ -265,6 +290,8 @@ def read_people(path: Place, without: Sequence[str] = ()) -> RawPictures:
         DataError: the csv is not of that form, or a picture cannot be read.
     """
     listed = [picture for picture in read_labels(path) if picture.label not in without]
+    if not listed:
+        raise DataError(f"{path}: no pictures are left without {', '.join(without)}")
     pictures = in_threads(lambda picture: read_picture(picture.path), listed)
     votes = np.zeros((len(listed), len(VOTE_COLUMNS)), np.uint8)
     votes[np.arange(len(listed)), [EXPRESSIONS.index(picture.label) for picture in listed]] = 10
@@ -343,23 +370,25 @@ def _open_text(path: Place) -> TextIO:
         raise DataError(f"{path}: no such file")
     file = open_bytes(path)
     if not file.peek(2).startswith(b"\x1f\x8b"):
-        return io.TextIOWrapper(file, encoding="utf-8")
+        return io.TextIOWrapper(file, encoding="utf-8-sig")
     with file:
         zipped = io.BytesIO(file.read())
-    return io.TextIOWrapper(gzip.open(zipped), encoding="utf-8")
+    return io.TextIOWrapper(gzip.open(zipped), encoding="utf-8-sig")
 
 
 def _rows(file: TextIO, path: Place, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row); Kaggle's header has blanks before its names."""
     reader = csv.DictReader(file, skipinitialspace=True)
-    missing = set(columns) - {name.strip() for name in reader.fieldnames or ()}
-    if missing:
-        raise DataError(f"{path}: the header lacks {', '.join(sorted(missing))}")
     try:
+        missing = set(columns) - {name.strip() for name in reader.fieldnames or ()}
+        if missing:
+            raise DataError(f"{path}: the header lacks {', '.join(sorted(missing))}")
         for row in reader:
             yield reader.line_num, {(name or "").strip(): value or "" for name, value in row.items() if name}
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}, after line {reader.line_num}: damaged or cut short; get the file again") from error
+    except _DAMAGED as error:
+        raise DataError(
+            f"{path}, after line {reader.line_num}: no csv in UTF-8, damaged or cut short; get the file again"
+        ) from error
 
 
 def _digest(*paths: Place) -> str:

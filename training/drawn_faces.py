@@ -149,6 +149,7 @@ def draw(out: Path) -> None:
         x, y = (index % COLUMNS + 0.5) * CELL, (index // COLUMNS + 0.37) * CELL
         lines.append(f'<g transform="translate({x:.0f} {y:.0f})">{_face(showing(cue), cue)}')
         lines.append(f'<text y="{CELL * 0.58:.0f}" fill="#333" stroke="none">{cue}</text></g>')
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join([*lines, "</svg>"]) + "\n", "utf-8")
 
 

@@ -49,15 +49,18 @@ def export(
         DataError: there is no run, it was trained on other data, or several did not begin with the same weights.
         CheckpointError: `out` cannot be written.
     """
-    source = together(parts).source
-    states = [_state(run, source) for run in runs]
+    faces = together(parts)
+    states = [_state(run, faces) for run in runs]
     first = states[0]
     if len(states) > 1 and (not first["init"] or any(state["init"] != first["init"] for state in states)):
         raise DataError("only runs that began with the same weights (--init) can be averaged")
-    recipes = [_recipe(Config(**state["config"])) for state in states]
-    network = Network(architecture(Config(**first["config"]), first["inner"]))
-    network.load_state_dict(_mean([state["averaged"] for state in states]))
-    network = with_covers(network.eval(), together(parts))
+    try:
+        recipes = [_recipe(Config(**state["config"])) for state in states]
+        network = Network(architecture(Config(**first["config"]), first["inner"]))
+        network.load_state_dict(_mean([state["averaged"] for state in states]))
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise DataError(f"{', '.join(map(str, runs))}: of another version; train again") from error
+    network = with_covers(network.eval(), faces)
     about = {
         "epochs": first["epoch"],
         "recipe": recipes[0],
@@ -102,14 +105,16 @@ def _finish(
     return finished
 
 
-def _state(run: Place, source: str) -> dict[str, Any]:
+def _state(run: Place, faces: Faces) -> dict[str, Any]:
     """Return what a run on these data stored last."""
     path = run / CHECKPOINT
     if not path.is_file():
         raise DataError(f"{run}: no training run here; run `python -m training train` first")
     state = read_state(path)
-    if state["data"] != source:
+    if state["data"] != faces.source:
         raise DataError(f"{run}: was trained on other data than these")
+    if state.get("contents") not in (None, faces.fingerprint()):
+        raise DataError(f"{run}: was trained on data that were prepared otherwise than these; train again")
     return state
 
 
@@ -128,12 +133,21 @@ def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def calibrated(predict: Predict, parts: Sequence[Faces], balance: float, costs: Mapping[str, float]) -> Calibration:
-    """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`."""
+    """Return the calibration fitted on PublicTest of all parts; see `training.calibrate.fit`.
+
+    Raises:
+        DataError: there is no face to fit it on.
+    """
     faces = together(parts)
     chosen_by = faces.split == SPLITS["PublicTest"]
     public = faces[chosen_by]
     origin = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[chosen_by]
     winners = truth(public)
     seven = (winners >= 0) & (winners < len(EXPRESSIONS))
+    if not seven.any():
+        raise DataError(
+            "the data hold no faces of PublicTest (of folders: `validation`) with one of the seven expressions to "
+            "calibrate on"
+        )
     logits = predict(public[seven])
     return fit(logits, torch.from_numpy(winners[seven]), balance, costs, torch.from_numpy(origin[seven]))

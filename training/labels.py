@@ -88,7 +88,10 @@ def _listed(path: Place, allowed: Collection[str] | None) -> list[tuple[str, str
             label = _SYNONYMS.get(name, name)
             if allowed is not None and label not in allowed:
                 raise DataError(f"{path}, line {reader.line_num}: label {name!r}; allowed: {', '.join(allowed)}")
-            listed.append((row["file"] or "", label, (row.get("person") or "").strip() or row["file"] or ""))
+            file_name = row["file"] or ""
+            if not file_name or "\0" in file_name:
+                raise DataError(f"{path}, line {reader.line_num}: names no file")
+            listed.append((file_name, label, (row.get("person") or "").strip() or file_name))
     return listed
 
 

@@ -122,7 +122,7 @@ def open_eyes(source: Path, out: Path) -> tuple[int, int]:
             continue
         described += list(eyes.describe(eyes.patches(pixels, face.landmarks)))
         is_open += [answer, answer]
-    truth = np.array(is_open)
+    truth = np.array(is_open, np.bool_)
     if min(truth.sum(), (~truth).sum()) < 20:
         raise DataError(f"{source}: too few faces with clearly open or clearly closed eyes")
     out.parent.mkdir(parents=True, exist_ok=True)

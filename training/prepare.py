@@ -40,8 +40,6 @@ def prepare(
     Raises:
         DataError: the files are not what they should be.
     """
-    if source.is_dir() and votes:
-        raise DataError(f"--votes {votes}: votes go with a FER2013 csv, not with a folder")
     raw = _read(source, votes, without)
     with suppress(DataError):  # none yet, damaged, or by another recipe
         if (stored := Faces.load(out)).source == raw.source:
@@ -72,9 +70,15 @@ def largest(found: Iterable[FoundFace]) -> FoundFace | None:
 
 
 def _read(source: Place, votes: Place | None, without: Sequence[str]) -> RawPictures:
-    if source.is_dir():
+    folders = source.is_dir()
+    people = not folders and is_people(source)
+    if votes and (folders or people):
+        raise DataError(f"--votes {votes}: votes go with a FER2013 csv alone")
+    if without and not people:
+        raise DataError("--without goes with a csv of people's pictures alone")
+    if folders:
         return read_folders(source)
-    return read_people(source, without) if is_people(source) else read_fer2013(source, votes)
+    return read_people(source, without) if people else read_fer2013(source, votes)
 
 
 class _Aligned(NamedTuple):

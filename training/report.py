@@ -220,9 +220,12 @@ def _curves(run: Path) -> str:
     if not path.is_file():
         raise DataError(f"{run}: no training run here; run `python -m training train` first")
     try:
-        history: list[dict[str, float]] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except ValueError as error:
-        raise DataError(f"{path}: damaged; every line should be one of JSON") from error
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        history = [{str(name): float(value) for name, value in line.items()} for line in lines]
+        if not all({"epoch", "loss"} <= line.keys() for line in history):
+            raise ValueError("no epoch or no loss")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged; every line should be the figures of an epoch in JSON") from error
     if not history:
         raise DataError(f"{path}: no epoch is finished yet")
     last = history[-1]

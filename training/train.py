@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +38,8 @@ CHECKPOINT = "last.pt"
 WAIT = timedelta(minutes=10)
 """For a process that has gone; longer than the first one needs to measure and save."""
 HISTORY = "history.jsonl"
+_STORED = {"config", "data", "init", "teacher", "epoch", "network", "averaged", "optimizer"}
+"""What every checkpoint has; `_Run.save` writes it."""
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
@@ -60,14 +61,17 @@ def train(faces: Faces, config: Config, out: Place) -> Network:
 
 
 def _train(faces: Faces, config: Config, out: Place, crew: _Crew) -> Network:
-    crew.agree(faces.source, asdict(config))
+    crew.agree(faces.fingerprint(), asdict(config))
     # Only the first process looks into `out`: other machines need not see it. Better an error now than after the
     # teachers were asked.
     crew.share(lambda: make_folder(out))
     run = _Run(faces, config, crew)
     state = crew.share(lambda: run.stored(out / CHECKPOINT))
     if state:
-        run.restore(state)
+        try:
+            run.restore(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise DataError(f"{out / CHECKPOINT}: of another version; choose another --out or delete it") from error
     for epoch in range(run.epoch, config.epochs):
         started = time.monotonic()
         loss = run.learn(epoch)
@@ -172,13 +176,17 @@ def read_state(path: Place) -> dict[str, Any]:
     """Return what a checkpoint stores, on the CPU.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or no checkpoint of a run.
     """
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        whole = state.keys() >= _STORED
+    except Exception as error:  # what is no checkpoint fails in PyTorch's reader in any way
         raise DataError(f"{path}: damaged; delete it and train again") from error
-    state.setdefault("inner", [])  # runs of earlier versions, which could not begin with a pruned network
+    if not whole:
+        raise DataError(f"{path}: no checkpoint of a run; delete it and train again")
+    # Runs of earlier versions could not begin with a pruned network, and have no "contents".
+    state.setdefault("inner", [])
     return state
 
 
@@ -256,7 +264,13 @@ class _Run:
             )
         kept = faces[rows]
         self.config, self.crew = config, crew
-        self.origin: dict[str, Any] = {"data": faces.source, "init": "", "teacher": [], "inner": []}
+        self.origin: dict[str, Any] = {
+            "data": faces.source,
+            "contents": faces.fingerprint(),
+            "init": "",
+            "teacher": [],
+            "inner": [],
+        }
         self.crops = torch.from_numpy(kept.crops).to(self.device)
         self.shapes = torch.from_numpy(kept.shapes).to(self.device)
         self.votes = torch.from_numpy(targets(kept)).to(self.device)
@@ -414,7 +428,10 @@ class _Run:
         if not path.is_file():
             return None
         state = read_state(path)
-        if state["config"] != asdict(self.config) or any(state[name] != mark for name, mark in self.origin.items()):
+        changed = [name for name, mark in self.origin.items() if state.get(name, mark) != mark]
+        if state["config"] == asdict(self.config) and changed == ["contents"]:
+            raise DataError(f"{path}: its data were prepared otherwise than these; choose another --out or delete it")
+        if state["config"] != asdict(self.config) or changed:
             raise DataError(f"{path}: belongs to another recipe or other data; choose another --out or delete it")
         return state
 

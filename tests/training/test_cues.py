@@ -82,8 +82,8 @@ def test_cues_of_files_none_of_which_can_be_read_are_no_measurement(
 
 
 def test_the_drawing_in_the_documents_is_the_one_that_is_drawn(tmp_path: Path) -> None:
-    assert main(["draw-cues", "--out", str(tmp_path / "cues.svg")]) == 0
-    drawn = (tmp_path / "cues.svg").read_text("utf-8")
+    assert main(["draw-cues", "--out", str(tmp_path / "new/cues.svg")]) == 0
+    drawn = (tmp_path / "new/cues.svg").read_text("utf-8")
     assert drawn == (ROOT / "docs/cues.svg").read_text("utf-8")
     assert [cue for cue in CUES if f">{cue}</text>" not in drawn] == []
 
@@ -105,6 +105,12 @@ def test_a_mean_face_of_pictures_that_cannot_be_read_is_refused_in_words(
     err = capsys.readouterr().err
     assert f"error: {tmp_path / 'junk.jpg'}: " in err
     assert why in err
+
+
+def test_pictures_without_a_face_teach_nothing_about_eyes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{'7 ' * 2304},Training\n")
+    assert main(["eyes", str(tmp_path / "fer2013.csv"), "--out", str(tmp_path / "eyes.npy")]) == 1
+    assert "too few faces with clearly open" in capsys.readouterr().err
 
 
 def test_the_mean_face_is_symmetric_and_looks_straight_at_us() -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from inference.crops import CROP_SIDE, LANDMARKS
 from tests.training.conftest import HAPPY, NEUTRAL, SmallData, smile, without_smile
+from training.__main__ import main
 from training.data import (
     ARRAYS,
     FER_PLUS,
     MISVOTED_ROW,
     Faces,
+    is_people,
     majority,
     read_fer2013,
     read_folders,
@@ -79,6 +81,59 @@ def test_a_download_cut_short(small_data: Path, tmp_path: Path) -> None:
     path.write_bytes((small_data / "fer2013.csv.gz").read_bytes()[:-5000])
     with pytest.raises(DataError, match="cut short"):
         read_fer2013(path, None)
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08", b"\x1f\x8bjunk", "emotion".encode("utf-16"), b"file,\xe9\n"])
+def test_what_is_no_csv_is_refused_in_words(content: bytes, small_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "junk.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"junk\.csv: no csv in UTF-8"):
+        prepare(path, None, tmp_path / "faces.npz")
+    with pytest.raises(DataError, match=r"junk\.csv, after line 0: no csv in UTF-8"):
+        read_fer2013(small_data / "fer2013.csv.gz", path)
+
+
+def test_a_csv_may_begin_with_the_mark_of_its_encoding(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{'7 ' * 2304},Training\n", "utf-8-sig")
+    assert read_fer2013(tmp_path / "fer2013.csv", None).labels.tolist() == [HAPPY]
+    (tmp_path / "people.csv").write_text("file,label,person\n", "utf-8-sig")
+    assert is_people(tmp_path / "people.csv")
+
+
+@pytest.mark.parametrize("count", ["-9", "256", "many"])
+def test_votes_that_are_no_counts(count: str, small_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text((small_data / "fer2013new.csv").read_text().replace(",9,", f",{count},", 1))
+    with pytest.raises(DataError, match=r"votes\.csv, line 2: votes must be whole numbers from 0 to 255"):
+        read_fer2013(small_data / "fer2013.csv.gz", path)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "why"),
+    [
+        ("people.csv", ["--votes", "votes.csv"], "--votes votes.csv: votes go with a FER2013 csv alone"),
+        ("folder", ["--votes", "votes.csv"], "--votes votes.csv: votes go with a FER2013 csv alone"),
+        ("folder", ["--without", "happy"], "--without goes with a csv of people's pictures alone"),
+        ("fer2013.csv", ["--without", "happy"], "--without goes with a csv of people's pictures alone"),
+        ("people.csv", ["--without", "happy", "sad"], "people.csv: no pictures are left without happy, sad"),
+        ("nobody.csv", [], "nobody.csv: the header lacks person; nobody may be in two splits"),
+    ],
+)
+def test_what_cannot_be_prepared_together_is_refused_in_words(
+    source: str,
+    options: list[str],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people.csv").write_text("file,label,person\na.jpg,happy,ada\n")
+    Path("nobody.csv").write_text("file,label\na.jpg,happy\n")
+    Path("fer2013.csv").write_text("emotion,pixels,Usage\n")
+    Path("folder/happy").mkdir(parents=True)
+    assert main(["prepare", source, *options, "--out", "faces.npz"]) == 1
+    assert capsys.readouterr().err == f"error: {why}\n"
 
 
 def test_votes_out_of_step(small_data: Path, tmp_path: Path) -> None:
@@ -195,4 +250,8 @@ def test_no_prepared_data(tmp_path: Path) -> None:
         Faces.load(tmp_path / "faces.npz")
     (tmp_path / "faces.npz").write_bytes(b"not zipped")
     with pytest.raises(DataError, match="damaged"):
+        Faces.load(tmp_path / "faces.npz")
+    with (tmp_path / "faces.npz").open("wb") as file:
+        np.save(file, np.zeros(3))  # one array, not an archive of them
+    with pytest.raises(DataError, match="not prepared data"):
         Faces.load(tmp_path / "faces.npz")

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from inference import checkpoint, load_reader
 from inference.calibration import Calibration
 from inference.network import Logits, Network
 from inference.reading import EXPRESSIONS
+from tests.training.test_s3 import make_up
 from training.__main__ import main
 from training.ablations import VARIANTS, Plan, Variant, ablate
 from training.augment import _tan, _touch, _wear_glasses, _wear_mask, augment, mirror, mirror_order
@@ -24,9 +27,9 @@ from training.data import FER_PLUS, SPLITS, Faces, read_people, together
 from training.export import calibrated, export
 from training.files import DataError
 from training.labels import read_labels
-from training.metrics import balanced_accuracy, calibration_error
+from training.metrics import balanced_accuracy, calibration_error, split_figures
 from training.shipped import shipped
-from training.train import crop_side, train
+from training.train import architecture, crop_side, predict, read_state, train
 
 ROOT = Path(__file__).parents[2]
 TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
@@ -103,7 +106,7 @@ def test_a_resumed_run_is_the_same_run(faces: Faces, tmp_path: Path) -> None:
 def test_a_run_of_an_earlier_version_goes_on(faces: Faces, tmp_path: Path) -> None:
     train_one_epoch(faces, tmp_path)
     state = torch.load(tmp_path / "last.pt", weights_only=True)
-    del state["inner"]
+    del state["inner"], state["contents"]
     torch.save(state, tmp_path / "last.pt")
     train(faces, TINY, tmp_path)
     export([faces], [tmp_path], tmp_path / "weights.safetensors")
@@ -136,6 +139,19 @@ def test_a_run_of_another_recipe_is_not_continued(faces: Faces, tmp_path: Path) 
         train(faces, replace(TINY, seed=1), tmp_path)
 
 
+@pytest.mark.parametrize("changed", ["crops", "shapes", "votes", "labels", "split"])
+def test_a_run_does_not_go_on_with_data_that_were_prepared_otherwise(
+    faces: Faces, tmp_path: Path, changed: str
+) -> None:
+    train_one_epoch(faces, tmp_path)
+    anew = replace(faces, **{changed: getattr(faces, changed)[::-1].copy()})
+    assert anew.source == faces.source
+    with pytest.raises(DataError, match=r"last\.pt: its data were prepared otherwise.* choose another --out"):
+        train(anew, TINY, tmp_path)
+    with pytest.raises(DataError, match="was trained on data that were prepared otherwise"):
+        export([anew], [tmp_path], tmp_path / "weights.safetensors")
+
+
 def test_crops_grow_to_their_full_side(faces: Faces, tmp_path: Path) -> None:
     recipe = Config(epochs=10, growth=0.8)
     assert [crop_side(recipe, epoch) for epoch in range(10)] == [32] * 4 + [48] * 4 + [64] * 2
@@ -152,6 +168,92 @@ def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) ->
         train(faces, replace(TINY, epochs=1), tmp_path)
     with pytest.raises(DataError, match="damaged"):
         export([faces], [tmp_path], tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("stored", [[1, 2], torch.zeros(3), {"epoch": 1}, b"junk"])
+def test_a_file_of_another_kind_is_no_checkpoint(stored: object, tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    if isinstance(stored, bytes):
+        path.write_bytes(stored)
+    else:
+        torch.save(stored, path)
+    with pytest.raises(DataError, match=r"last\.pt: .*; delete it and train again"):
+        read_state(path)
+
+
+def test_a_run_of_a_version_that_trained_otherwise_is_refused_in_words(tmp_path: Path) -> None:
+    faces = make_up(64)
+    train(faces, replace(TINY, epochs=1), tmp_path)
+    state = read_state(tmp_path / "last.pt")
+    torch.save({**state, "network": {}}, tmp_path / "last.pt")
+    with pytest.raises(DataError, match=r"last\.pt: of another version"):
+        train(faces, replace(TINY, epochs=1), tmp_path)
+    changes: list[dict[str, object]] = [{"config": {**state["config"], "more": 1}}, {"averaged": {}}]
+    for change in changes:
+        torch.save({**state, **change}, tmp_path / "last.pt")
+        with pytest.raises(DataError, match="of another version; train again"):
+            export([faces], [tmp_path], tmp_path / "weights.safetensors")
+
+
+def test_data_without_test_faces_are_no_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faces = make_up(64)
+    faces.save(tmp_path / "faces.npz")
+    train(faces, replace(TINY, epochs=1), tmp_path)
+    with pytest.raises(DataError, match=r"no faces of PublicTest .* to calibrate on"):
+        export([faces], [tmp_path], tmp_path / "weights.safetensors")
+    assert main(["evaluate", "--data", str(tmp_path / "faces.npz")]) == 1
+    assert "no faces of PublicTest or PrivateTest" in capsys.readouterr().err
+
+
+def test_a_test_of_twins_alone_has_no_figures_without_them(tmp_path: Path) -> None:
+    faces = replace(make_up(64), split=np.ones(64, np.uint8), twin=np.ones(64, np.bool_))
+    figures = split_figures(partial(predict, Network(architecture(TINY))), Calibration(), faces)
+    assert figures["PublicTest"]["fer_plus_7_n"] == 64
+    assert figures["PublicTest without twins"] == {}
+
+
+@pytest.mark.parametrize("option", [["--split", "PublicTest"], ["--only", "sad"], ["--network-alone"]])
+def test_what_says_nothing_of_prepared_data_is_refused_with_them(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--data", "faces.npz", *option]) == 1
+    assert "go with --labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["prepare", "fer2013.csv", "--workers=-1"], "'-1' is no whole number above 0"),
+        (["export", "--run", "runs", "--checkpoint", "w.safetensors", "--out", "x.safetensors"], "not allowed with"),
+    ],
+)
+def test_wrong_usage_is_refused(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "said"),
+    [
+        (OSError(28, "No space left on device", "x.svg"), 1, "error: x.svg: No space left on device\n"),
+        (BrokenProcessPool(), 1, "error: a process was killed, perhaps for want of memory; take fewer at a time\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+    ],
+)
+def test_trouble_on_the_way_is_one_sentence(
+    trouble: BaseException,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: Path) -> None:
+        raise trouble
+
+    monkeypatch.setattr("training.drawn_faces.draw", fail)
+    assert main(["draw-cues", "--out", "x.svg"]) == status
+    assert capsys.readouterr().err == said
 
 
 def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
@@ -578,6 +680,8 @@ def _blank() -> bytes:
         ("file\na.jpg", "lacks label"),
         ("file,label\na.jpg,grumpy", "line 2: label 'grumpy'"),
         ("file,label\n", "no pictures"),
+        ("file,label\na.jpg,sad\n,happy\n", "line 3: names no file"),
+        ("file,label\na\0.jpg,happy\n", "line 2: names no file"),
         ("\xff\xd8\xff\xe0 a picture", "no csv in UTF-8"),
     ],
 )

@@ -136,7 +136,7 @@ def test_its_figures_are_right(page: Page) -> None:
     assert cells[5 : 5 + 5] == ["2", "0.0 %", "0.0 %", cells[8], "50.0 %"]  # a wrong answer, and none
 
 
-@pytest.mark.parametrize("history", [None, "", "{"])
+@pytest.mark.parametrize("history", [None, "", "{", "1", '{"epoch": 1}', '{"epoch": 1, "loss": "less"}'])
 def test_a_run_without_figures_is_said_to_be_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], history: str | None
 ) -> None:

@@ -204,6 +204,18 @@ def test_a_teacher_in_a_bucket(bucket: Remote, made_up: Faces, tmp_path: Path) -
         train(made_up, replace(TINY, teacher=("s3://faces/none",)), tmp_path / "none")
 
 
+@pytest.mark.parametrize("step", ["export", "prune"])
+def test_weights_at_an_address_are_worked_on(step: str, made_up: Faces, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    checkpoint.save(weights, Network(Architecture(TINY.widths, TINY.blocks)).checkpoint(Calibration(), {}))
+    write(place("memory://weights/w.safetensors"), weights.read_bytes())
+    split = (np.arange(len(made_up)) % 2).astype(np.uint8)
+    replace(made_up, split=split).save(tmp_path / "faces.npz")
+    options = ["--data", str(tmp_path / "faces.npz"), "--checkpoint", "memory://weights/w.safetensors"]
+    run(step, *options, "--out", tmp_path / "out.safetensors")
+    assert checkpoint.load(tmp_path / "out.safetensors").architecture.widths == TINY.widths
+
+
 def test_a_large_file_goes_in_parts(bucket: Remote) -> None:
     content = os.urandom(12_000_000)
     write(bucket / "large", content)
