@@ -10,7 +10,7 @@ on its side or its head, and the mesh on what remains.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -76,16 +76,19 @@ FAR_LEAST = 0.1
 # DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
 # face of its own unless it is beyond this many times as large.
 SAME_SIZE = 2
-# A photo without a face by these rules is looked at again, in four views, for one that fills it: dark lenses, noise,
+# A photo without a face by these rules is looked at again, in eight views, for one that fills it: dark lenses, noise,
 # blur and night hide it. The detector sees such a face best small and smooth, but takes many a smooth blob for one; the
-# mesh lies alike in two views on a face, and seldom on a blob (training/LOG.md, entry 13).
+# mesh lies alike in two views on a face, and seldom on a blob (training/LOG.md, entries 13 and 19).
 AGAIN_SHARE = 0.5
 AGAIN_SIDE = 256
 AGAIN_PADDING = 0.4
-# Mean distance of the landmarks in two views, in face widths.
+AGAIN_MORE_PADDING = 0.6
+# Distance of the landmarks in two views, in face widths: of four views of more than one kind, and of four smoother
+# ones, which are so alike themselves that they have to agree better.
 AGAIN_ALIKE = 0.12
+AGAIN_SAME = 0.02
 # Deviations of the smoothing and diameter of the dark spots filled, as shares of the photo's long side.
-AGAIN_SMOOTH = (0.012, 0.018)
+AGAIN_SMOOTH = (0.012, 0.018, 0.024, 0.03)
 AGAIN_SPOT = 0.1
 # Without the mesh's confirmation only a very sure detection stands (veils, masks, strong profiles).
 SCORE_WITHOUT_MESH = 0.85
@@ -378,19 +381,23 @@ class FaceFinder:
             return ()
         size = round(scale * columns), round(scale * rows)
         small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        little, much = AGAIN_SMOOTH
-        # The least changed first: its landmarks are kept.
-        views = (small, _levelled(small), _smoothed(_without_dark_spots(small), little), _smoothed(small, much))
+        landmarks = self._agreed(_various(small), AGAIN_ALIKE)
+        if landmarks is None:
+            landmarks = self._agreed(_smoother(small), AGAIN_SAME)
+        return () if landmarks is None else (self._where_seen(pixels, landmarks / np.float32(scale)),)
+
+    def _agreed(self, views: Iterable[tuple[NDArray[np.uint8], float]], alike: float) -> Points | None:
+        """Return the landmarks of the first view, picture and padding, that another one agrees with."""
         seen: list[Points] = []
-        for view in views:
-            landmarks = self._mesh_of_large(view)
+        for view, padding in views:
+            landmarks = self._mesh_of_large(view, padding)
             if landmarks is None:
                 continue
             for first in seen:
-                if _distance(first, landmarks) <= AGAIN_ALIKE:
-                    return (self._where_seen(pixels, first / np.float32(scale)),)
+                if _distance(first, landmarks) <= alike:
+                    return first
             seen.append(landmarks)
-        return ()
+        return None
 
     def _where_seen(self, pixels: NDArray[np.uint8], landmarks: Points) -> FoundFace:
         """Return the face at these landmarks, by the mesh of the photo as it is, if it can be laid there."""
@@ -400,9 +407,9 @@ class FaceFinder:
             landmarks = exact
         return FoundFace(_clipped(_box_of(landmarks), pixels), crops.anchors_of(landmarks), landmarks, DETECTOR_SCORE)
 
-    def _mesh_of_large(self, view: NDArray[np.uint8]) -> Points | None:
+    def _mesh_of_large(self, view: NDArray[np.uint8], padding: float) -> Points | None:
         """Return the landmarks of the surest face of AGAIN_SHARE, from DETECTOR_SCORE on."""
-        hits = self._detect(self._close, _whole(view, AGAIN_PADDING))
+        hits = self._detect(self._close, _whole(view, padding))
         found = (self._confirm(view, hit, DETECTOR_SCORE) for hit in _distinct(hits))
         large = [face for face in found if face and _share(face.box, view) >= AGAIN_SHARE]
         best = max(large, key=lambda face: face.score, default=None)
@@ -632,6 +639,22 @@ def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
         half = cv2.resize(pixels[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
         pixels, columns, rows = np.asarray(half, np.uint8), columns // 2, rows // 2
     return np.asarray(cv2.resize(pixels, (width, height)), np.uint8)
+
+
+def _various(small: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """Yield the picture in ways that bring out what dark, noise or lenses hide, the least changed first."""
+    yield small, AGAIN_PADDING
+    yield _levelled(small), AGAIN_PADDING
+    yield _smoothed(_without_dark_spots(small), AGAIN_SMOOTH[0]), AGAIN_PADDING
+    yield _smoothed(small, AGAIN_SMOOTH[1]), AGAIN_PADDING
+
+
+def _smoother(small: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    """Yield the picture in ways that leave little but light and shade."""
+    yield _smoothed(_levelled(small), AGAIN_SMOOTH[1]), AGAIN_PADDING
+    yield _smoothed(small, AGAIN_SMOOTH[1]), AGAIN_MORE_PADDING
+    yield _smoothed(small, AGAIN_SMOOTH[2]), AGAIN_PADDING
+    yield _smoothed(small, AGAIN_SMOOTH[3]), AGAIN_PADDING
 
 
 def _levelled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

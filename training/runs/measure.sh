@@ -27,6 +27,8 @@ step "muxspace, people not trained on, expressions with good labels" evaluate "$
 step "the same, the network alone" evaluate "${people[@]}" --network-alone --out "$out/people-alone"
 step "London Set, nobody trained on" evaluate "${london[@]}" --out "$out/london"
 step "the same, the network alone" evaluate "${london[@]}" --network-alone --out "$out/london-alone"
-step "What bad light, blur, noise and things in front of the face cost" robustness \
-	--labels "$out/london_set/labels.csv" "$out/muxspace/labels.csv" --split all PrivateTest \
-	--only happy neutral surprise sad angry --limit 100 --workers 2 --out "$out/robustness"
+spoilt=(--labels "$out/london_set/labels.csv" "$out/muxspace/labels.csv" --split all PrivateTest
+	--only happy neutral surprise sad angry --workers 2)
+step "What bad light, blur, noise and things in front of the face cost, at middle strength" robustness \
+	"${spoilt[@]}" --strengths middle --out "$out/robustness-middle"
+step "The same at all strengths, a hundred photos of each set" robustness "${spoilt[@]}" --limit 100 --out "$out/robustness"
