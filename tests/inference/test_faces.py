@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inference import faces
 from inference.faces import TILE_MIN, TILE_SHARE, FaceFinder, _Candidate, _Graph, _shared, _square, _tiles, _View
 
 Pixels = NDArray[np.uint8]
@@ -232,6 +233,21 @@ def test_a_face_that_only_a_second_try_finds(
         assert finder.find(photo) == ()
     (sharp,), (face,) = finder.find(head), finder.find(photo)
     assert face.landmarks is not None
+    assert face.box == pytest.approx(sharp.box, abs=12)
+    assert face.anchors == pytest.approx(sharp.anchors, abs=12)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_face_that_only_smoother_views_show(
+    seed: int, finder: FaceFinder, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = np.ascontiguousarray(astronaut[27:209, 142:308])
+    noise = np.random.default_rng(seed).normal(0, 70, head.shape)
+    photo = np.asarray((head + noise).clip(0, 255), np.uint8)
+    with monkeypatch.context() as without:
+        without.setattr(faces, "_smoother", lambda _small: ())
+        assert finder.find(photo) == ()
+    (sharp,), (face,) = finder.find(head), finder.find(photo)
     assert face.box == pytest.approx(sharp.box, abs=12)
     assert face.anchors == pytest.approx(sharp.anchors, abs=12)
 
