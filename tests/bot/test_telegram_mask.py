@@ -80,6 +80,17 @@ def test_each_photo_of_an_album_is_answered_in_its_order(telegram: TelegramBot) 
     assert replied == [content_of(update)["message_id"] for update in album]
 
 
+def test_a_photo_that_comes_late_is_masked_as_its_album_is(telegram: TelegramBot) -> None:
+    ada = telegram.person()
+    album = telegram.server.album([HAPPY, SAD], user=ada, caption="/mask all")
+    for update in album:
+        telegram.ask(update)
+    answers = telegram.said(ada["id"])
+    assert [picture(telegram, sent) for sent in answers] == [b"everyone:" + HAPPY, b"everyone:" + SAD]
+    replied = [sent.reply_parameters["message_id"] for sent in answers if sent.reply_parameters]
+    assert replied == [content_of(update)["message_id"] for update in album]
+
+
 def test_of_a_video_the_preview_is_masked_and_we_say_so(telegram: TelegramBot) -> None:
     ada = telegram.person()
     (answer,) = telegram.ask(telegram.server.video(HAPPY, user=ada, caption="/mask"))
