@@ -35,6 +35,7 @@ class Phrases:
         map_changed: {changes} lists them, in `/status`.
         model_version: {model}, in `/status`.
         too_large: {limit} in bytes, such as "20 MB".
+        mask_refused: {reason} is Telegram's own word for it, in English.
         short_no_face: what became of one photo of many; likewise the three after it.
         next_candidates: {candidates} lists expressions and percentages.
         more: {count} faces or photos that are left out.
@@ -97,6 +98,7 @@ class Phrases:
     unsupported: str
     too_large: str
     not_fetched: str
+    mask_refused: str
     busy: str
     failed: str
     short_no_face: str
@@ -253,6 +255,10 @@ ENGLISH = Phrases(
         "and it will fit."
     ),
     not_fetched="I couldn't download this picture. Please send it again.",
+    mask_refused=(
+        'Telegram doesn\'t take the covered picture from me. Its word for why is "{reason}". Whether I may send photos '
+        "in a group is for its admins to say, and a picture that is more than 20 times as long as wide is never taken."
+    ),
     busy="Very many photos are coming in right now. Please send yours again in a minute.",
     failed="Something went wrong on my side. Please send it again, or try another photo.",
     short_no_face="no face found",
@@ -387,6 +393,10 @@ GERMAN = Phrases(
         "passt es."
     ),
     not_fetched="Ich konnte dieses Bild nicht herunterladen. Bitte schick es noch einmal.",
+    mask_refused=(
+        "Telegram nimmt mir das verdeckte Bild nicht ab. Als Grund nennt es „{reason}“. Ob ich in einer Gruppe Fotos "
+        "schicken darf, bestimmen ihre Admins, und ein Bild, das über 20-mal so lang wie breit ist, nimmt es nie."
+    ),
     busy="Gerade kommen sehr viele Fotos an. Bitte schick deins in einer Minute noch einmal.",
     failed="Bei mir ist etwas schiefgegangen. Bitte schick es noch einmal, oder versuch ein anderes Foto.",
     short_no_face="kein Gesicht gefunden",
@@ -515,6 +525,10 @@ SPANISH = Phrases(
         "como archivo y cabrá."
     ),
     not_fetched="No he podido descargar esta imagen. Envíala otra vez, por favor.",
+    mask_refused=(
+        "Telegram no me acepta la imagen con las caras tapadas. El motivo que da es «{reason}». En un grupo, los "
+        "administradores deciden si puedo enviar fotos, y nunca acepta una imagen más de 20 veces más larga que ancha."
+    ),
     busy="Ahora mismo llegan muchísimas fotos. Envía la tuya otra vez dentro de un minuto, por favor.",
     failed="Algo ha fallado por mi parte. Envíala otra vez, por favor, o prueba con otra foto.",
     short_no_face="no encuentro ninguna cara",
@@ -635,6 +649,10 @@ KOREAN = Phrases(
     unsupported="이런 파일은 열 수 없어요. 사진으로 보내거나 JPEG, PNG, WebP, HEIC 이미지를 보내 주세요.",
     too_large="사진이 너무 커요. {limit}보다 크거나 픽셀이 너무 많아요. 파일 대신 사진으로 보내면 괜찮아요.",
     not_fetched="이 사진을 내려받지 못했어요. 다시 보내 주세요.",
+    mask_refused=(
+        "텔레그램에서 얼굴을 가린 사진을 받아 주지 않아요. 이유는 ‘{reason}’라고 해요. 그룹에서 제가 사진을 보낼 수 "
+        "있는지는 관리자가 정하고, 길이가 너비의 20배를 넘는 사진은 언제나 받아 주지 않아요."
+    ),
     busy="지금 사진이 아주 많이 들어오고 있어요. 잠시 후에 다시 보내 주세요.",
     failed="제 쪽에서 문제가 생겼어요. 다시 보내거나 다른 사진을 보내 주세요.",
     short_no_face="얼굴을 찾지 못했어요",
