@@ -119,6 +119,7 @@ class Phrases:
     which_expression: str
     thanks: str
     already_counted: str
+    not_counted: str
 
     @property
     def expressions(self) -> Mapping[str, str]:
@@ -277,6 +278,7 @@ ENGLISH = Phrases(
     which_expression="Which one is it?",
     thanks="Thank you! Counted, without your name.",
     already_counted="Already counted.",
+    not_counted="I can't keep that right now. Please press again in a few minutes.",
 )
 
 GERMAN = Phrases(
@@ -415,6 +417,7 @@ GERMAN = Phrases(
     which_expression="Was ist es dann?",
     thanks="Danke! Gezählt, ohne deinen Namen.",
     already_counted="Schon gezählt.",
+    not_counted="Das kann ich mir gerade nicht merken. Bitte drück in ein paar Minuten noch einmal.",
 )
 
 SPANISH = Phrases(
@@ -547,6 +550,7 @@ SPANISH = Phrases(
     which_expression="¿Cuál es?",
     thanks="¡Gracias! Contado, sin tu nombre.",
     already_counted="Ya estaba contado.",
+    not_counted="Ahora mismo no puedo anotarlo. Púlsalo otra vez dentro de unos minutos, por favor.",
 )
 
 KOREAN = Phrases(
@@ -671,6 +675,7 @@ KOREAN = Phrases(
     which_expression="그럼 어떤 표정인가요?",
     thanks="고마워요! 이름 없이 횟수만 셌어요.",
     already_counted="이미 셌어요.",
+    not_counted="지금은 기록할 수 없어요. 몇 분 뒤에 다시 눌러 주세요.",
 )
 
 LANGUAGES: Mapping[str, Phrases] = {each.language: each for each in (ENGLISH, GERMAN, SPANISH, KOREAN)}
