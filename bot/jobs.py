@@ -17,12 +17,13 @@ import secrets
 import socket
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import Context
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -40,6 +41,8 @@ from bot.metrics import Metrics
 from bot.photo_service import PhotoService
 from bot.store import WORKERS, Store, sqlite_path, unavailable
 from inference import EmojiMap, Face2EmojiError, Reading
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -478,7 +481,8 @@ class Jobs:
     async def submit(self, job: SelfieJob) -> None:
         """Store a job; when this returns it is safe. A job that is already there stays as it is.
 
-        The events of an album share their job's id: the first one makes the job, all of them add their photo.
+        The events of an album share their job's id: the first one makes the job, all of them add their photo. A photo
+        that comes when this job is closed makes the next one, and that collects the rest.
         """
         try:
             await self._take_in(job)
@@ -510,8 +514,21 @@ class Jobs:
         return True
 
     async def _add_photo(self, job: SelfieJob) -> None:
+        """Add a photo to its album's job; if that was closed without it, to the album's next one."""
         [photo] = job.photos
         await DBOS.send_async(job.id, asdict(photo), topic="photo", idempotency_key=f"{job.id}:{job.message}")
+        # The job is closed by the record that nothing more came, and then looks what did: one of us sees the other.
+        steps = await DBOS.list_workflow_steps_async(job.id)
+        received: list[Any] = [step["output"] for step in steps if step["function_name"] == "DBOS.recv"]
+        if None not in received:
+            return
+        stored = await DBOS.get_workflow_status_async(job.id)
+        if stored is None or stored.input is None:  # forgotten meanwhile
+            return
+        album = SelfieJob.from_json(stored.input["args"][0])
+        photos = album.photos + _photos(received[: received.index(None)])
+        if photo.message not in (each.message for each in photos):
+            await self._take_in(replace(album, event=f"{album.event}-late", message=job.message, photos=job.photos))
 
     async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
         """Erase the jobs of a sender or chat; those at work are waited for, up to 15 seconds.
@@ -573,6 +590,7 @@ class Jobs:
             while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
                 photos += tuple(photo for photo in _photos([more]) if photo not in photos)
             job = replace(job, photos=tuple(sorted(photos, key=lambda photo: photo.message)))
+            await self._look_for_late(job)
         task = asyncio.current_task()
         assert task  # noqa: S101 - DBOS runs each job as one
         self._at_work.add(task)
@@ -586,19 +604,35 @@ class Jobs:
             self._at_work.discard(task)
         return outcome
 
+    async def _look_for_late(self, job: SelfieJob) -> None:
+        """Pass on photos that were sent while the job was being closed: who sent them may have seen it open."""
+
+        async def look() -> None:
+            for message in await asyncio.to_thread(self._not_received, job):
+                [photo] = _photos([json.loads(message)])
+                await self._add_photo(replace(job, message=str(photo.message), photos=(photo,)))
+
+        # Outside of DBOS's context, because a step here would shift the numbers of those that are recorded.
+        await _when_the_database_works(lambda: asyncio.create_task(look(), context=Context()), DATABASE_TROUBLE)
+
+    def _not_received(self, job: SelfieJob) -> Sequence[str]:
+        """Return what was sent to a job and it did not take: DBOS has no word for that."""
+        schema = "dbos" if self._lock is None else None
+        sent = sa.table("notifications", *map(sa.column, ("destination_uuid", "consumed", "message")), schema=schema)
+        left = sa.select(sent.c.message).where(sent.c.destination_uuid == job.id, sent.c.consumed.is_(sa.false()))
+        with self._engine.connect() as connection:
+            return connection.execute(left).scalars().all()
+
     async def _record(self, work: _Work, part: int) -> str:
         """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
-        wait = FIRST_WAIT
         context = assert_current_dbos_context()
         steps = context.function_id
-        while True:
-            try:
-                return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
-            except SQLAlchemyError as error:
-                context.function_id = steps  # the same step once more: who takes the job over finds records by number
-                log.warning("database_trouble", kind=type(error).__name__)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+
+        async def record() -> str:
+            context.function_id = steps  # always the same step: who takes the job over finds records by number
+            return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
+
+        return await _when_the_database_works(record)
 
     # Living and dying
 
@@ -669,6 +703,19 @@ class Jobs:
         if self._lock is not None:
             with self._engine.connect() as connection:
                 connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+
+async def _when_the_database_works(
+    do: Callable[[], Awaitable[T]], trouble: type[Exception] | tuple[type[Exception], ...] = SQLAlchemyError
+) -> T:
+    wait = FIRST_WAIT
+    while True:
+        try:
+            return await do()
+        except trouble as error:
+            log.warning("database_trouble", kind=type(error).__name__)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
 
 
 def _ago(seconds: float) -> str:

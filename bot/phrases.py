@@ -35,6 +35,7 @@ class Phrases:
         map_changed: {changes} lists them, in `/status`.
         model_version: {model}, in `/status`.
         too_large: {limit} in bytes, such as "20 MB".
+        mask_refused: {reason} is Telegram's own word for it, in English.
         short_no_face: what became of one photo of many; likewise the three after it.
         next_candidates: {candidates} lists expressions and percentages.
         more: {count} faces or photos that are left out.
@@ -97,6 +98,7 @@ class Phrases:
     unsupported: str
     too_large: str
     not_fetched: str
+    mask_refused: str
     busy: str
     failed: str
     short_no_face: str
@@ -117,6 +119,7 @@ class Phrases:
     which_expression: str
     thanks: str
     already_counted: str
+    not_counted: str
 
     @property
     def expressions(self) -> Mapping[str, str]:
@@ -253,6 +256,10 @@ ENGLISH = Phrases(
         "and it will fit."
     ),
     not_fetched="I couldn't download this picture. Please send it again.",
+    mask_refused=(
+        'Telegram doesn\'t take the covered picture from me. Its word for why is "{reason}". Whether I may send photos '
+        "in a group is for its admins to say, and a picture that is more than 20 times as long as wide is never taken."
+    ),
     busy="Very many photos are coming in right now. Please send yours again in a minute.",
     failed="Something went wrong on my side. Please send it again, or try another photo.",
     short_no_face="no face found",
@@ -271,6 +278,7 @@ ENGLISH = Phrases(
     which_expression="Which one is it?",
     thanks="Thank you! Counted, without your name.",
     already_counted="Already counted.",
+    not_counted="I can't keep that right now. Please press again in a few minutes.",
 )
 
 GERMAN = Phrases(
@@ -387,6 +395,10 @@ GERMAN = Phrases(
         "passt es."
     ),
     not_fetched="Ich konnte dieses Bild nicht herunterladen. Bitte schick es noch einmal.",
+    mask_refused=(
+        "Telegram nimmt mir das verdeckte Bild nicht ab. Als Grund nennt es „{reason}“. Ob ich in einer Gruppe Fotos "
+        "schicken darf, bestimmen ihre Admins, und ein Bild, das über 20-mal so lang wie breit ist, nimmt es nie."
+    ),
     busy="Gerade kommen sehr viele Fotos an. Bitte schick deins in einer Minute noch einmal.",
     failed="Bei mir ist etwas schiefgegangen. Bitte schick es noch einmal, oder versuch ein anderes Foto.",
     short_no_face="kein Gesicht gefunden",
@@ -405,6 +417,7 @@ GERMAN = Phrases(
     which_expression="Was ist es dann?",
     thanks="Danke! Gezählt, ohne deinen Namen.",
     already_counted="Schon gezählt.",
+    not_counted="Das kann ich mir gerade nicht merken. Bitte drück in ein paar Minuten noch einmal.",
 )
 
 SPANISH = Phrases(
@@ -515,6 +528,10 @@ SPANISH = Phrases(
         "como archivo y cabrá."
     ),
     not_fetched="No he podido descargar esta imagen. Envíala otra vez, por favor.",
+    mask_refused=(
+        "Telegram no me acepta la imagen con las caras tapadas. El motivo que da es «{reason}». En un grupo, los "
+        "administradores deciden si puedo enviar fotos, y nunca acepta una imagen más de 20 veces más larga que ancha."
+    ),
     busy="Ahora mismo llegan muchísimas fotos. Envía la tuya otra vez dentro de un minuto, por favor.",
     failed="Algo ha fallado por mi parte. Envíala otra vez, por favor, o prueba con otra foto.",
     short_no_face="no encuentro ninguna cara",
@@ -533,6 +550,7 @@ SPANISH = Phrases(
     which_expression="¿Cuál es?",
     thanks="¡Gracias! Contado, sin tu nombre.",
     already_counted="Ya estaba contado.",
+    not_counted="Ahora mismo no puedo anotarlo. Púlsalo otra vez dentro de unos minutos, por favor.",
 )
 
 KOREAN = Phrases(
@@ -635,6 +653,10 @@ KOREAN = Phrases(
     unsupported="이런 파일은 열 수 없어요. 사진으로 보내거나 JPEG, PNG, WebP, HEIC 이미지를 보내 주세요.",
     too_large="사진이 너무 커요. {limit}보다 크거나 픽셀이 너무 많아요. 파일 대신 사진으로 보내면 괜찮아요.",
     not_fetched="이 사진을 내려받지 못했어요. 다시 보내 주세요.",
+    mask_refused=(
+        "텔레그램에서 얼굴을 가린 사진을 받아 주지 않아요. 이유는 ‘{reason}’라고 해요. 그룹에서 제가 사진을 보낼 수 "
+        "있는지는 관리자가 정하고, 길이가 너비의 20배를 넘는 사진은 언제나 받아 주지 않아요."
+    ),
     busy="지금 사진이 아주 많이 들어오고 있어요. 잠시 후에 다시 보내 주세요.",
     failed="제 쪽에서 문제가 생겼어요. 다시 보내거나 다른 사진을 보내 주세요.",
     short_no_face="얼굴을 찾지 못했어요",
@@ -653,6 +675,7 @@ KOREAN = Phrases(
     which_expression="그럼 어떤 표정인가요?",
     thanks="고마워요! 이름 없이 횟수만 셌어요.",
     already_counted="이미 셌어요.",
+    not_counted="지금은 기록할 수 없어요. 몇 분 뒤에 다시 눌러 주세요.",
 )
 
 LANGUAGES: Mapping[str, Phrases] = {each.language: each for each in (ENGLISH, GERMAN, SPANISH, KOREAN)}

@@ -367,8 +367,7 @@ class Commands:
         if (ask.chat, message) in self._done or (press.counts and not self.is_first(ask.chat, message)):
             return
         if press.counts:
-            for given, corrected in press.counts:
-                await self._store.count(given, corrected, press.model)
+            await self._store.count(press.counts, press.model)
         blocks = slack_blocks.answer(large, text, press.rows, notice=press.notice)
         await self._respond(ask.url, {"replace_original": True, "text": f"{large}\n{text}", "blocks": blocks})
 

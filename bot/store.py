@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -296,15 +296,16 @@ class Store:
         delete = sa.delete(_SLACK_INSTALLATIONS).where(_SLACK_INSTALLATIONS.c.workspace == workspace)
         await self._run(lambda connection: connection.execute(delete))
 
-    async def count(self, given: str, corrected: str, model: str) -> None:
-        """Count one piece of feedback."""
-        row = {"given": given, "corrected": corrected, "model": model}
-        match = [_FEEDBACK.c[name] == value for name, value in row.items()]
+    async def count(self, counts: Iterable[tuple[str, str]], model: str) -> None:
+        """Count feedback on a model's answer, (expression given, expression corrected) each; all of it, or nothing."""
 
         def count(connection: sa.Connection) -> None:
-            plus = sa.update(_FEEDBACK).where(*match).values(count=_FEEDBACK.c.count + 1)
-            if not connection.execute(plus).rowcount:
-                connection.execute(sa.insert(_FEEDBACK).values(**row, count=1))
+            for given, corrected in sorted(counts):  # always in one order, so that nobody waits in a circle
+                row = {"given": given, "corrected": corrected, "model": model}
+                match = [_FEEDBACK.c[name] == value for name, value in row.items()]
+                plus = sa.update(_FEEDBACK).where(*match).values(count=_FEEDBACK.c.count + 1)
+                if not connection.execute(plus).rowcount:
+                    connection.execute(sa.insert(_FEEDBACK).values(**row, count=1))
 
         await self._run_or_again(count)
 

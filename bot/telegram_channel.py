@@ -454,19 +454,25 @@ class TelegramChannel:
     async def _give_masked(self, job: SelfieJob, result: Result, part: int) -> bool:
         """Answer one photo of the post with its picture, or with the reason why there is none."""
         outcomes = result.outcomes[: answers.MAX_PHOTOS]
-        words = answers.mask_words(outcomes[part], phrases(job.language), self._limit)
+        language = phrases(job.language)
+        words = answers.mask_words(outcomes[part], language, self._limit)
         reply_to = ReplyParameters(job.photos[part].message, allow_sending_without_reply=True)
-        if (masked := outcomes[part].masked) is None:
+        masked = outcomes[part].masked
+        if masked is not None:
+            try:
+                await self.bot.send_photo(
+                    job.chat,
+                    masked,
+                    caption=words or None,
+                    message_thread_id=_thread(job),
+                    reply_parameters=reply_to,
+                    filename="face2emoji.jpg",
+                )
+            except BadRequest as error:  # no right to send photos here, or sides that Telegram does not take
+                log.warning("picture_refused", reason=error.message)
+                masked, words = None, language.mask_refused.format(reason=error.message)
+        if masked is None:
             await self.bot.send_message(job.chat, words, message_thread_id=_thread(job), reply_parameters=reply_to)
-        else:
-            await self.bot.send_photo(
-                job.chat,
-                masked,
-                caption=words or None,
-                message_thread_id=_thread(job),
-                reply_parameters=reply_to,
-                filename="face2emoji.jpg",
-            )
         return part + 1 < len(outcomes)
 
     async def _react(self, job: SelfieJob, result: Result) -> None:

@@ -8,9 +8,11 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from telegram import (
     BotCommand,
     CallbackQuery,
@@ -26,7 +28,7 @@ from telegram.error import BadRequest, NetworkError, TelegramError
 from telegram.ext import ExtBot
 
 from bot import answers
-from bot.answers import Button, Rows
+from bot.answers import Button, Press, Rows
 from bot.jobs import Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import COMMANDS, LANGUAGES, Phrases, phrases
@@ -151,13 +153,25 @@ class Commands:
                 await self._bot.edit_message_reply_markup(
                     message.chat.id, message.message_id, reply_markup=self.keyboard(message.chat.id, press.rows)
                 )
-                for given, corrected in press.counts:
-                    await self._store.count(given, corrected, press.model)
+                if press.counts and not await self._is_counted(press):
+                    notice = language.not_counted
+                    with suppress(TelegramError):  # back to where it can be pressed again
+                        await self._bot.edit_message_reply_markup(
+                            message.chat.id, message.message_id, reply_markup=markup
+                        )
         except ValueError:  # forged, or of a release long ago
             notice = language.failed
         except TelegramError as error:
             notice = language.already_counted if "not modified" in error.message else language.failed
         await self._bot.answer_callback_query(query.id, notice)
+
+    async def _is_counted(self, press: Press) -> bool:
+        try:
+            await self._store.count(press.counts, press.model)
+        except SQLAlchemyError as error:
+            log.warning("feedback_not_counted", kind=type(error).__name__)
+            return False
+        return True
 
     def keyboard(self, chat: int | str, rows: Rows) -> InlineKeyboardMarkup | None:
         """Return Telegram's form of some rows of buttons, which work in this chat only."""

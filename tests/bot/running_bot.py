@@ -9,8 +9,8 @@ import asyncio
 import itertools
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -138,6 +138,21 @@ class RunningBot:
     def rows(self, where: str, table: str = "workflow_status") -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(f"SELECT * FROM {table} WHERE {where}").fetchall()
+
+    @contextmanager
+    def without(self, table: str) -> Iterator[None]:
+        """A database that fails wherever this table is needed."""
+
+        def rename(old: str, new: str) -> None:
+            with closing(sqlite3.connect(self.database, timeout=30)) as connection:
+                connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
+                connection.commit()
+
+        rename(table, "away")
+        try:
+            yield
+        finally:
+            rename("away", table)
 
     def traces(self, *words: object) -> list[str]:
         """Name the tables in which a cell holds one of these words."""

@@ -901,14 +901,17 @@ class TelegramServer(World):
         return self._send(parameters, content, "entities", parameters["text"])
 
     def _send_photo(self, parameters: Json) -> Json:
-        """Of an upload it knows what Telegram documents: up to 10 MB, and sides of up to 10,000 in all."""
+        """Of an upload it knows what Telegram documents: up to 10 MB, sides of up to 10,000 in all and 20:1."""
+        if not self._place(parameters["chat_id"]).members.get(BOT_ID, {}).get("can_send_photos", True):
+            raise ApiError(400, "Bad Request: not enough rights to send photos to the chat")
         photo, caption = parameters["photo"], parameters.get("caption", "")
         if not isinstance(photo, Upload):
             raise ApiError(400, "Bad Request: wrong file identifier/HTTP URL specified")
         if len(photo.content) > MOST_PHOTO_BYTES:
             raise ApiError(413, "Request Entity Too Large")
         sizes = self.add_photo(photo.content)
-        if sizes[-1]["width"] + sizes[-1]["height"] > 10_000:
+        short, long = sorted((sizes[-1]["width"], sizes[-1]["height"]))
+        if short + long > 10_000 or long > 20 * short:
             raise ApiError(400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
         content: Json = {"photo": sizes}
         if caption:

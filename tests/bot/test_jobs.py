@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import Context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ class Platform:
         self.parts = 1
         self.troubles: list[Exception] = []
         self.sent: list[tuple[str, int]] = []
+        self.jobs: list[SelfieJob] = []
         self.results: list[Result] = []
         self.calls: list[float] = []
         self.tries: list[bool] = []
@@ -75,6 +77,7 @@ class Platform:
         if part == self.holding_part:
             await self.hold.wait()
         self.sent.append((job.event, part))
+        self.jobs.append(job)
         self.results.append(result)
         return part + 1 < self.parts
 
@@ -336,20 +339,103 @@ async def test_a_photo_is_read_after_all_if_the_platform_comes_back(
     assert isinstance(platform.results[0].outcomes[0].result, Reading)
 
 
+def album_photo(number: int, **changes: Any) -> SelfieJob:
+    """What the event of one photo of an album asks for."""
+    photo = PhotoRef("photo", (f"file{number}",), number)
+    return job(event="album-7", message=str(number), album=True, photos=(photo,), **changes)
+
+
 async def test_an_album_is_one_job(begin: Begin, platform: Platform) -> None:
     world = await begin()
-    album = [
-        job(event="album-7", message=str(number), album=True, photos=(PhotoRef("photo", (f"file{number}",)),))
-        for number in range(3)
-    ]
+    album = [album_photo(number) for number in range(3)]
     for one in [*album, *album]:
         await world.jobs.submit(one)
-    await world.jobs.join(replace(album[0], message="9", photos=(PhotoRef("photo", ("file9",)),)))
+    await world.jobs.join(album_photo(9))
     await world.jobs.join(job(event="album-8", album=True))  # nobody asked about that one
     await platform.until(1)
     await asyncio.sleep(0.3)
     assert platform.sent == [("album-7", 0)]
     assert platform.fetched == ["file0", "file1", "file2", "file9"]
+
+
+async def test_a_photo_that_comes_after_its_album_was_answered_is_answered_once(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    album = [album_photo(number) for number in range(4)]
+    await world.jobs.submit(album[0])
+    await platform.until(1)
+    await world.jobs.submit(album[1])
+    await world.jobs.join(album[2])
+    await platform.until(2)
+    for _ in range(2):
+        for one in album[:3]:
+            await world.jobs.submit(one)
+        await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
+        world = await begin()
+    await world.jobs.submit(album[3])
+    await platform.until(3)
+    assert platform.fetched == ["file0", "file1", "file2", "file3"]
+    assert len({event for event, _ in platform.sent}) == 3
+
+
+async def test_a_photo_that_comes_while_its_album_is_being_answered_is_answered_as_the_album_is(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(album_photo(0, reply="private"))
+    await wait_for(lambda: len(platform.calls) == 1)
+    await world.jobs.join(album_photo(1))
+    await wait_for(lambda: len(platform.calls) == 2)
+    platform.hold.set()
+    await wait_for(lambda: world.ended("answered") == 2)
+    await world.jobs.join(album_photo(1))
+    await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
+    assert platform.fetched == ["file0", "file1"]
+    assert [(one.reply, one.message) for one in platform.jobs] == [("private", "0"), ("private", "1")]
+
+
+async def test_the_photo_that_began_an_album_is_not_late_when_it_comes_again(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await begin()
+
+    async def fail(*_arguments: object, **_named: object) -> None:
+        raise OSError("as a crash would")
+
+    with monkeypatch.context() as between:
+        between.setattr(DBOS, "send_async", fail)
+        with pytest.raises(OSError, match="as a crash would"):
+            await world.jobs.submit(album_photo(0))
+    await platform.until(1)
+    await world.jobs.submit(album_photo(0))
+    await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
+    assert platform.fetched == ["file0"]
+
+
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
+async def test_a_photo_that_comes_in_the_instant_in_which_its_album_is_closed_is_answered(
+    begin: Begin, platform: Platform
+) -> None:
+    """Who brings it sees the job open, and the job sees it when it looks again, be the database in trouble then."""
+    world = await begin()
+    loop = asyncio.get_running_loop()
+    late, troubles = [album_photo(1)], [psycopg.Error("the disk is full")]
+
+    @sa.event.listens_for(world.engine, "before_cursor_execute")
+    def meanwhile(_connection: object, _cursor: object, statement: str, values: Any, *_more: object) -> None:
+        is_step = statement.startswith("INSERT") and "operation_outputs" in statement
+        if late and is_step and "DBOS.recv" in str(values) and "'null'" in str(values):
+            outside = Context()  # as another process would: no part of the job
+            outside.run(asyncio.run_coroutine_threadsafe, world.jobs.submit(late.pop()), loop).result(10)
+        elif troubles and statement.startswith("SELECT") and "notifications.message" in statement:
+            raise sa.exc.DatabaseError(statement, None, troubles.pop())
+
+    await world.jobs.submit(album_photo(0))
+    await platform.until(2)
+    assert (late, troubles) == ([], [])
+    assert sorted(platform.fetched) == ["file0", "file1"]
 
 
 async def test_the_larger_rendition_is_read_when_the_small_one_is_not_enough(begin: Begin, platform: Platform) -> None:

@@ -62,8 +62,8 @@ def test_privacy_names_the_law_and_the_others_in_a_photo(language: Phrases) -> N
 def test_sentences_fit_where_telegram_shows_them(language: Phrases) -> None:
     assert tuple(language.commands) == COMMANDS
     assert all(len(line) <= 256 for line in language.commands.values())
-    for notice in (language.thanks, language.already_counted, language.which_face, language.which_expression):
-        assert len(notice) <= 200
+    for notice in ("thanks", "already_counted", "not_counted", "which_face", "which_expression", "failed"):
+        assert len(getattr(language, notice)) <= 200
     assert all(len(sentence) <= 4000 for _, sentence in sentences(language))
 
 

@@ -115,12 +115,27 @@ async def test_a_workspace_is_forgotten_and_no_other_one(engine: sa.Engine) -> N
 
 async def test_feedback_is_counted_also_at_once(engine: sa.Engine) -> None:
     store = Store(engine)
-    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(20)))
-    await store.count("happy", "happy", "0123abcd")
+    await asyncio.gather(*(store.count([("happy", "sad")], "0123abcd") for _ in range(20)))
+    await store.count([("happy", "happy")], "0123abcd")
     assert read_feedback(address(engine)) == [
         Feedback("happy", "happy", "0123abcd", 1),
         Feedback("happy", "sad", "0123abcd", 20),
     ]
+
+
+async def test_feedback_of_several_faces_is_counted_whole_or_not_at_all(engine: sa.Engine) -> None:
+    store, troubles = Store(engine), [RuntimeError("in the middle")]
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def fail(_connection: object, _cursor: object, statement: str, values: Any, *_more: object) -> None:
+        if statement.startswith("INSERT") and "sad" in str(values) and troubles:
+            raise sa.exc.DatabaseError(statement, None, troubles.pop())
+
+    with pytest.raises(sa.exc.DatabaseError):
+        await store.count([("happy", "happy"), ("sad", "sad")], "0123abcd")
+    assert read_feedback(address(engine)) == []
+    await store.count([("happy", "happy"), ("sad", "sad")], "0123abcd")
+    assert [feedback.count for feedback in read_feedback(address(engine))] == [1, 1]
 
 
 def test_reading_feedback_makes_nothing(new_database: NewDatabase) -> None:
@@ -148,7 +163,7 @@ async def test_who_writes_at_once_takes_turns_and_does_not_run_into_one_another(
         connection.execute("PRAGMA busy_timeout=0")
 
     store = Store(engine)
-    await asyncio.gather(*(store.count("happy", "sad", "0123abcd") for _ in range(100)))
+    await asyncio.gather(*(store.count([("happy", "sad")], "0123abcd") for _ in range(100)))
     assert read_feedback(address(engine)) == [Feedback("happy", "sad", "0123abcd", 100)]
     engine.dispose()
 

@@ -204,6 +204,36 @@ def test_an_album_is_answered_in_its_order_in_whatever_order_it_comes(telegram: 
     assert telegram.ask([third, first, second])[0].text == "😄😢😡"
 
 
+def settle_each(telegram: TelegramBot, updates: list[Json]) -> list[int]:
+    """Give these updates to the bot, each when the one before is answered; return their ids."""
+    numbers = []
+    for update in updates:
+        numbers.append(telegram.server.push(update))
+        telegram.settle(numbers[-1])
+    return numbers
+
+
+def test_a_photo_that_comes_after_its_album_was_answered_is_answered_once(telegram: TelegramBot) -> None:
+    ada = telegram.person()
+    album = telegram.server.album([HAPPY, SAD], user=ada)
+    numbers = settle_each(telegram, album)
+    for number in numbers:
+        telegram.server.again(number)
+    telegram.ask(telegram.server.photo(NOBODY, user=telegram.person()))
+    large = [sent for sent in telegram.said(ada["id"]) if sent.reply_parameters]
+    assert [sent.text for sent in large] == ["😄", "😢"]
+    assert [sent.reply_parameters["message_id"] for sent in large if sent.reply_parameters] == [*map(number_of, album)]
+    assert len(telegram.said(ada["id"])) == 4
+
+
+def test_a_group_s_album_that_somebody_asked_about_is_answered_however_late_its_rest_comes(
+    telegram: TelegramBot,
+) -> None:
+    group = telegram.group()
+    settle_each(telegram, telegram.server.album([b"sad:60", HAPPY], group, caption=NAME))
+    assert [reaction.emoji for reaction in telegram.reacted(group)] == ["😢", "😁"]
+
+
 def test_the_same_update_twice_is_answered_once(telegram: TelegramBot) -> None:
     ada = telegram.person()
     album = [telegram.server.push(each) for each in telegram.server.album([HAPPY, SAD], user=ada)]

@@ -346,6 +346,15 @@ def test_a_button_of_a_release_that_did_not_seal_them_works(telegram: TelegramBo
     assert telegram.server.answered_queries[-1]["text"] == ENGLISH.thanks
 
 
+def test_a_button_of_an_old_message_that_cannot_be_counted_says_so(telegram: TelegramBot) -> None:
+    sent = details(telegram, b"sad:90")
+    held = sent.chat_id, sent.message_id
+    old = telegram.server.press(held, data_of(sent.reply_markup, ENGLISH.right), sent.chat_id, inaccessible=True)
+    with telegram.without("face2emoji_feedback"):
+        telegram.settle(telegram.server.push(old))
+    assert telegram.server.answered_queries[-1]["text"] == ENGLISH.not_counted
+
+
 def test_a_screen_that_is_behind_does_not_count_twice(telegram: TelegramBot) -> None:
     sent = details(telegram, b"happy:92")
     before = counts(telegram).get(("happy", "happy"), 0)
@@ -364,6 +373,22 @@ def test_a_press_is_answered_whatever_telegram_says_to_the_rest(telegram: Telegr
     telegram.server.fail("editMessageReplyMarkup", kind=kind, when={"chat_id": sent.chat_id})
     _, notice = press(telegram, sent, ENGLISH.right)
     assert counts(telegram).get(("happy", "happy"), 0) - before == (notice == ENGLISH.thanks)
+
+
+@pytest.mark.parametrize(("language", "phrases"), LANGUAGES.items())
+def test_a_press_that_cannot_be_counted_says_so_and_may_be_pressed_again(
+    telegram: TelegramBot, language: str, phrases: Phrases
+) -> None:
+    sent = details(telegram, b"happy:92 happy:90")
+    held, first = (sent.chat_id, sent.message_id), buttons(telegram, sent)
+    right = telegram.server.press(held, data_of(first, ENGLISH.right), telegram.person(language))
+    before = counts(telegram)
+    with telegram.without("face2emoji_feedback"):
+        telegram.settle(telegram.server.push(right))
+    assert [answered["text"] for answered in telegram.server.answered_queries] == [phrases.not_counted]
+    assert buttons(telegram, sent) == first
+    assert press(telegram, sent, ENGLISH.right)[1] == ENGLISH.thanks
+    assert counts(telegram)["happy", "happy"] - before.get(("happy", "happy"), 0) == 2
 
 
 def test_counts_are_exported_and_name_nobody(telegram: TelegramBot) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from bot.phrases import ENGLISH
+from bot.phrases import ENGLISH, LANGUAGES, Phrases
 from inference import EmojiMap, Masked
 from tests.bot.telegram_served import HAPPY, NOBODY, SAD, TelegramBot
 from tests.bot.telegram_server import Sent
 from tests.bot.telegram_shapes import Json
-from tests.bot.telegram_world import content_of
+from tests.bot.telegram_world import BOT_ID, content_of
 
 NAME = "@face2emoji_test_bot"
 
@@ -80,6 +83,17 @@ def test_each_photo_of_an_album_is_answered_in_its_order(telegram: TelegramBot) 
     assert replied == [content_of(update)["message_id"] for update in album]
 
 
+def test_a_photo_that_comes_late_is_masked_as_its_album_is(telegram: TelegramBot) -> None:
+    ada = telegram.person()
+    album = telegram.server.album([HAPPY, SAD], user=ada, caption="/mask all")
+    for update in album:
+        telegram.ask(update)
+    answers = telegram.said(ada["id"])
+    assert [picture(telegram, sent) for sent in answers] == [b"everyone:" + HAPPY, b"everyone:" + SAD]
+    replied = [sent.reply_parameters["message_id"] for sent in answers if sent.reply_parameters]
+    assert replied == [content_of(update)["message_id"] for update in album]
+
+
 def test_of_a_video_the_preview_is_masked_and_we_say_so(telegram: TelegramBot) -> None:
     ada = telegram.person()
     (answer,) = telegram.ask(telegram.server.video(HAPPY, user=ada, caption="/mask"))
@@ -124,6 +138,34 @@ def test_no_picture_is_stored(telegram: TelegramBot) -> None:
     assert not telegram.bytes_hold("masked:", HAPPY.decode())
     telegram.ask(telegram.server.text("/forget", user=ada))
     assert telegram.traces(ada["id"]) == []
+
+
+@pytest.mark.parametrize(("language", "phrases"), LANGUAGES.items())
+def test_where_no_photos_may_be_sent_it_says_so(telegram: TelegramBot, language: str, phrases: Phrases) -> None:
+    bot_s_rights = {"status": "restricted", "can_send_photos": False}
+    group = telegram.group(members={BOT_ID: bot_s_rights})
+    photo = telegram.server.photo(HAPPY, group, telegram.person(language), caption="/mask")
+    (answer,) = telegram.ask(photo)
+    assert answer.text == phrases.mask_refused.format(reason="Not enough rights to send photos to the chat")
+    assert answer.reply_parameters is not None
+    assert answer.reply_parameters["message_id"] == content_of(photo)["message_id"]
+
+
+def test_a_picture_that_telegram_does_not_take_is_told_of_and_the_others_come(
+    telegram: TelegramBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strip = io.BytesIO()
+    Image.new("RGB", (2001, 100)).save(strip, "JPEG")
+    mask = telegram.reader.mask
+
+    def masked(data: bytes, *, everyone: bool = False, emoji_map: EmojiMap | None = None) -> Masked:
+        made = mask(data, everyone=everyone, emoji_map=emoji_map)
+        return replace(made, jpeg=strip.getvalue()) if data == SAD else made
+
+    monkeypatch.setattr(telegram.reader, "mask", masked)
+    refused, given = telegram.ask(telegram.server.album([SAD, HAPPY], user=telegram.person(), caption="/mask"))
+    assert refused.text == ENGLISH.mask_refused.format(reason="Photo_invalid_dimensions")
+    assert picture(telegram, given) == b"masked:" + HAPPY
 
 
 def test_a_blocked_bot_gives_up(telegram: TelegramBot) -> None:

@@ -187,7 +187,14 @@ async def test_an_uploaded_photo_arrives_byte_by_byte(server: TelegramServer, bo
     assert bytes(await file.download_as_bytearray()) == photo
     assert server.calls_of("sendPhoto")[0].parameters["photo"] == "a file"
     assert server.state("calls", "sent")["sent"][0]["text"] == "hi"
-    for wrong, sentence in (("AgAC", "rong file identifier"), (bytes((10 << 20) + 1), "Too Large")):
+    wrongs: list[tuple[str | bytes, str]] = [
+        ("AgAC", "rong file identifier"),
+        (bytes((10 << 20) + 1), "Too Large"),
+        (picture(2001, 100), "dimensions"),
+        (picture(100, 2001), "dimensions"),
+        (picture(9000, 1001), "dimensions"),
+    ]
+    for wrong, sentence in wrongs:
         with pytest.raises(telegram.error.TelegramError, match=sentence):
             await bot.send_photo(1001, wrong)
     assert server.violations == []

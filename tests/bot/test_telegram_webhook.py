@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
@@ -106,26 +104,10 @@ def test_who_hangs_up_amid_an_update_is_no_error(telegram: TelegramBot) -> None:
     wait_until(lambda: counted in telegram.http.get("/metrics").text)
 
 
-@contextmanager
-def no_table(telegram: TelegramBot) -> Iterator[None]:
-    """A database that fails."""
-
-    def rename(old: str, new: str) -> None:
-        with closing(sqlite3.connect(telegram.database, timeout=30)) as connection:
-            connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
-            connection.commit()
-
-    rename("workflow_status", "away")
-    try:
-        yield
-    finally:
-        rename("away", "workflow_status")
-
-
 def test_what_cannot_be_stored_comes_again(telegram: TelegramBot) -> None:
     ada = telegram.person()
     with capture_logs() as logs:
-        with no_table(telegram):
+        with telegram.without("workflow_status"):
             update_id = telegram.server.push(telegram.server.photo(HAPPY, user=ada))
             wait_until(lambda: len(statuses(telegram, update_id)) >= 2)
         telegram.settle(update_id)

@@ -196,6 +196,22 @@ def test_a_dead_worker_s_jobs_go_to_those_who_serve_their_platform(database: str
     workers.wait(lambda: rare <= workers.events("answers").keys())
 
 
+def test_a_late_photo_of_an_album_is_answered_once_whoever_it_comes_to(database: str, workers: Workers) -> None:
+    both = [workers.start(name, database, read_seconds=0) for name in ("one", "two")]
+    photos = [f"album/{number}" for number in range(4)]
+    both[0].take_in("test", photos[0])
+    workers.wait(lambda: bool(workers.events("answers")))
+    for worker in both:
+        worker.take_in("test", *photos[:3])
+    workers.wait(lambda: workers.events("reads").total() == 3)
+    assert both[0].end() == 0
+    both[1].take_in("test", *photos)
+    workers.wait(lambda: workers.events("reads").total() == 4)
+    assert both[1].end() == 0
+    assert workers.events("reads") == Counter(photos)
+    assert set(workers.events("answers").values()) == {1}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_can_be_stopped_while_nobody_can_be_reached(database: str, number: signal.Signals) -> None:
     environment = bot_environment(

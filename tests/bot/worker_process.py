@@ -88,7 +88,12 @@ class OtherJob(SelfieJob):
 
 
 def job_of(platform: str, event: str, release: Release) -> SelfieJob:
-    job = SelfieJob(platform, event, "-100777", "5", "4242", time.time(), photos=(PhotoRef("photo", (event,)),))
+    """Make the job of an event; "album/7" is that of the album's photo 7."""
+    name, is_album, message = event.partition("/")
+    photo = PhotoRef("photo", (event,), int(message or 5))
+    job = SelfieJob(
+        platform, name, "-100777", message or "5", "4242", time.time(), photos=(photo,), album=bool(is_album)
+    )
     values = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
     return job if release == "this" else OtherJob(**values, older=release == "older")
 
