@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot import answers, slack_blocks
 from bot.jobs import Jobs, PhotoRef, SelfieJob, TryAgain
@@ -367,7 +368,13 @@ class Commands:
         if (ask.chat, message) in self._done or (press.counts and not self.is_first(ask.chat, message)):
             return
         if press.counts:
-            await self._store.count(press.counts, press.model)
+            try:
+                await self._store.count(press.counts, press.model)
+            except SQLAlchemyError as error:
+                del self._done[ask.chat, message]  # the buttons are still there
+                log.warning("feedback_not_counted", kind=type(error).__name__)
+                await self.tell(ask, asked.phrases.not_counted)
+                return
         blocks = slack_blocks.answer(large, text, press.rows, notice=press.notice)
         await self._respond(ask.url, {"replace_original": True, "text": f"{large}\n{text}", "blocks": blocks})
 

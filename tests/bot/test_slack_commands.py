@@ -783,6 +783,18 @@ def test_wrong_asks_which_and_counts_the_correction(slack: SlackBot, answer: Any
     assert counted(slack, before) == {("surprise", "neutral"): 1}
 
 
+@pytest.mark.parametrize("answer", [direct_answer, shown_answer, private_answer])
+def test_a_press_that_cannot_be_counted_says_so_and_may_be_pressed_again(slack: SlackBot, answer: Any) -> None:
+    sent, user = answer(slack, b"fear:95")
+    before = counts(slack)
+    with slack.without("face2emoji_feedback"):
+        slack.settle(slack.server.press(sent, buttons_of(sent)[ENGLISH.right], user))
+        wait_until(lambda: slack.wait_for_words(sent.channel, 2)[-1].text == ENGLISH.not_counted, 20)
+    assert edits_of(slack, sent) == []
+    press(slack, sent, ENGLISH.right, user)
+    assert counted(slack, before) == {("fear", "fear"): 1}
+
+
 def test_of_several_faces_the_wrong_one_is_asked_for(slack: SlackBot) -> None:
     sent, user = direct_answer(slack, b"sad:90 angry:90")
     before = counts(slack)
