@@ -404,22 +404,6 @@ def test_what_cannot_be_understood_is_acknowledged_and_does_not_hold_back_the_re
 
 
 @contextmanager
-def without_table(slack: SlackBot, table: str) -> Iterator[None]:
-    """A database that fails."""
-
-    def rename(old: str, new: str) -> None:
-        with closing(sqlite3.connect(slack.database, timeout=30)) as connection:
-            connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
-            connection.commit()
-
-    rename(table, "away")
-    try:
-        yield
-    finally:
-        rename("away", table)
-
-
-@contextmanager
 def locked(slack: SlackBot) -> Iterator[None]:
     """A database in which nobody else can write."""
     with closing(sqlite3.connect(slack.database, timeout=30)) as connection:
@@ -442,7 +426,7 @@ def patience(slack: SlackBot, seconds: float) -> Iterator[None]:
 def test_an_event_that_cannot_be_stored_comes_again(slack: SlackBot, table: str) -> None:
     channel = slack.channel(auto=True)
     with capture_logs() as logs, patience(slack, 0.5):
-        with without_table(slack, table):
+        with slack.without(table):
             message = slack.server.photo(HAPPY, channel)
             delivery = delivery_of(slack, message)
             wait_until(lambda: len(delivery.attempts) >= 3)
@@ -488,7 +472,7 @@ def test_a_late_acknowledgement_is_no_second_answer(slack: SlackBot) -> None:
 def test_a_command_that_could_not_be_stored_is_not_acknowledged(slack: SlackBot) -> None:
     """Slack tells who asked that it did not work; it does not try again."""
     channel = slack.channel()
-    with patience(slack, 0.5), without_table(slack, "workflow_status"):
+    with patience(slack, 0.5), slack.without("workflow_status"):
         delivery = slack.server.command("/face2emoji", "last", channel)
         wait_until(lambda: delivery.state != "pending", 20)
     assert (delivery.state, slack.server.sent) == ("failed", [])
