@@ -371,7 +371,7 @@ class Commands:
             try:
                 await self._store.count(press.counts, press.model)
             except SQLAlchemyError as error:
-                del self._done[ask.chat, message]  # the buttons are still there
+                self._done.pop((ask.chat, message), None)  # the buttons are still there
                 log.warning("feedback_not_counted", kind=type(error).__name__)
                 await self.tell(ask, asked.phrases.not_counted)
                 return

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -154,11 +153,12 @@ class Commands:
                     message.chat.id, message.message_id, reply_markup=self.keyboard(message.chat.id, press.rows)
                 )
                 if press.counts and not await self._is_counted(press):
-                    notice = language.not_counted
-                    with suppress(TelegramError):  # back to where it can be pressed again
+                    notice = language.failed
+                    if markup:  # back to where it can be pressed again
                         await self._bot.edit_message_reply_markup(
                             message.chat.id, message.message_id, reply_markup=markup
                         )
+                        notice = language.not_counted
         except ValueError:  # forged, or of a release long ago
             notice = language.failed
         except TelegramError as error:

@@ -54,9 +54,10 @@ def transform(anchors: NDArray[np.float32]) -> NDArray[np.float64]:
     source = [complex(x, y) for x, y in anchors.tolist()]
     mean = sum(source) / len(source)
     spread = sum(abs(point - mean) ** 2 for point in source)
-    if spread < 1e-6:
-        raise ValueError("the eyes and the mouth fall together")
-    turn = sum((point - mean).conjugate() * target for point, target in zip(source, _TARGET, strict=True)) / spread
+    along = sum((point - mean).conjugate() * target for point, target in zip(source, _TARGET, strict=True))
+    if not (spread >= 1e-6 and along):
+        raise ValueError("the eyes and the mouth fall together, or lie as no face's do")
+    turn = along / spread
     shift = _TARGET_MEAN - turn * mean
     return np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])
 

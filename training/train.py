@@ -176,10 +176,11 @@ def read_state(path: Place) -> dict[str, Any]:
     """Return what a checkpoint stores, on the CPU.
 
     Raises:
-        DataError: it is damaged, or no checkpoint of a run.
+        DataError: it is damaged, or no checkpoint of a run, or its store cannot be reached.
     """
+    stored = path.read_bytes()
     try:
-        state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
         whole = state.keys() >= _STORED
     except Exception as error:  # what is no checkpoint fails in PyTorch's reader in any way
         raise DataError(f"{path}: damaged; delete it and train again") from error

@@ -73,9 +73,10 @@ def test_a_face_beyond_the_edge_is_filled_from_the_edge() -> None:
     assert (small == 90).all()
 
 
-def test_one_point_is_no_face() -> None:
-    with pytest.raises(ValueError, match="fall together"):
-        crop(np.zeros((10, 10), np.uint8), np.full((3, 2), 4, np.float32))
+@pytest.mark.parametrize("anchors", [[(4, 4)] * 3, [(-2, 1), (2, 1), (0, -2)], [(np.nan, 1), (2, 1), (0, 2)]])
+def test_what_no_face_can_be_is_refused(anchors: list[tuple[float, float]]) -> None:
+    with pytest.raises(ValueError, match="fall together, or"):
+        crop(np.zeros((10, 10), np.uint8), np.array(anchors, np.float32))
 
 
 def test_the_shape_lies_where_the_crop_has_the_face() -> None:

@@ -25,7 +25,7 @@ from training.calibrate import fit
 from training.config import Config
 from training.data import FER_PLUS, SPLITS, Faces, read_people, together
 from training.export import calibrated, export
-from training.files import DataError
+from training.files import DataError, Remote
 from training.labels import read_labels
 from training.metrics import balanced_accuracy, calibration_error, split_figures
 from training.shipped import shipped
@@ -168,6 +168,29 @@ def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) ->
         train(faces, replace(TINY, epochs=1), tmp_path)
     with pytest.raises(DataError, match="damaged"):
         export([faces], [tmp_path], tmp_path / "weights.safetensors")
+
+
+def test_a_store_that_cannot_be_reached_is_no_damaged_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Remote) -> bytes:
+        raise DataError(f"{self}: access denied")
+
+    monkeypatch.setattr(Remote, "read_bytes", refuse)
+    with pytest.raises(DataError, match=r"last\.pt: access denied"):
+        read_state(Remote("s3://faces/run/last.pt"))
+
+
+def test_who_has_read_enough_is_no_error() -> None:
+    """A reader of the output that leaves, as `head` does."""
+    code = (
+        "import sys, training.__main__ as command\n"
+        "command._evaluate = lambda _options: print('figures', flush=True)\n"
+        "sys.exit(command.main(['evaluate', '--data', 'faces.npz']))"
+    )
+    read, written = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=written, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+    os.close(written)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize("stored", [[1, 2], torch.zeros(3), {"epoch": 1}, b"junk"])
