@@ -37,7 +37,7 @@ develop: .venv/.all ## Also install what trains and what develops
 test: .venv/.all ## Run every test
 	$(VENV_PYTHON) -m tests.e2e.chromium
 	$(VENV_PYTHON) -m tests.bot.slack_emulator
-	$(VENV_PYTHON) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(VENV_PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.all ## Check format, style, types and the one-way imports
 	$(VENV_PYTHON) -m ruff format --check .

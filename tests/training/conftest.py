@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from inference.faces import FaceFinder
 from inference.photo import decode
+from training.config import Config
 from training.corruptions import Scene
-from training.data import SPLITS, VOTE_COLUMNS
+from training.data import SPLITS, VOTE_COLUMNS, Faces
+from training.prepare import prepare
 from training.robustness import find_scene
 
 Picture = NDArray[np.uint8]
 HAPPY, NEUTRAL = 3, 6
+# A recipe of seconds.
+TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
 
 
 def smile(pictures: Path) -> Picture:
@@ -93,3 +97,10 @@ def small_data(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path
             data.add(changed.astype(np.uint8), HAPPY if happy else NEUTRAL, usage, votes)
     data.write()
     return folder
+
+
+@pytest.fixture(scope="session")
+def faces(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """The same, prepared."""
+    out = tmp_path_factory.mktemp("prepared") / "faces.npz"
+    return prepare(small_data / "fer2013.csv.gz", small_data / "fer2013new.csv", out, workers=1)

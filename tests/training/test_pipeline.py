@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,22 +17,20 @@ from inference import checkpoint, load_reader
 from inference.calibration import Calibration
 from inference.network import Logits, Network
 from inference.reading import EXPRESSIONS
+from tests.training.conftest import TINY
 from tests.training.test_s3 import make_up
 from training.__main__ import main
 from training.ablations import VARIANTS, Plan, Variant, ablate
-from training.augment import _tan, _touch, _wear_glasses, _wear_mask, augment, mirror, mirror_order
 from training.calibrate import fit
-from training.config import Config
-from training.data import FER_PLUS, SPLITS, Faces, read_people, together
+from training.data import FER_PLUS, SPLITS, Faces, read_people
 from training.export import calibrated, export
-from training.files import DataError, Remote
+from training.files import DataError
 from training.labels import read_labels
 from training.metrics import balanced_accuracy, calibration_error, split_figures
 from training.shipped import shipped
-from training.train import architecture, crop_side, predict, read_state, train
+from training.train import architecture, predict, train
 
 ROOT = Path(__file__).parents[2]
-TINY = Config(epochs=2, batch=16, rate=0.1, growth=0, widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), shape=8, average=0.8)
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +48,6 @@ def tell(data: Path, out: Path) -> None:
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-
-
-@pytest.fixture(scope="session")
-def faces(story: Path) -> Faces:
-    return Faces.load(story / "faces.npz")
 
 
 def test_the_story_ends_with_weights_that_explain_themselves(story: Path) -> None:
@@ -80,105 +73,6 @@ def test_started_again_the_story_goes_on_and_ends_alike(story: Path, small_data:
     assert len((story / "finish1/history.jsonl").read_text().splitlines()) == 3
 
 
-def test_the_network_learns(faces: Faces, tmp_path: Path) -> None:
-    train(faces, replace(TINY, epochs=60), tmp_path)
-    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
-    assert history[-1]["fer_plus_7"] > 0.8
-
-
-def test_labels_alone_teach_the_head_that_answers(faces: Faces, tmp_path: Path) -> None:
-    unvoted = replace(faces, votes=np.zeros_like(faces.votes))
-    train(unvoted, replace(TINY, epochs=60), tmp_path)
-    finished = export([unvoted], [tmp_path], tmp_path / "weights.safetensors")
-    assert finished.about["figures"][0]["PrivateTest"]["fer_plus_7"] > 0.8
-
-
-def test_a_resumed_run_is_the_same_run(faces: Faces, tmp_path: Path) -> None:
-    whole = train(faces, TINY, tmp_path / "whole")
-    interrupted = tmp_path / "interrupted"
-    train_one_epoch(faces, interrupted)
-    resumed = train(faces, TINY, interrupted)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-
-
-def test_a_run_of_an_earlier_version_goes_on(faces: Faces, tmp_path: Path) -> None:
-    train_one_epoch(faces, tmp_path)
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
-    del state["inner"], state["contents"]
-    torch.save(state, tmp_path / "last.pt")
-    train(faces, TINY, tmp_path)
-    export([faces], [tmp_path], tmp_path / "weights.safetensors")
-    (line,) = (tmp_path / "history.jsonl").read_text().splitlines()  # the first epoch ended before its line
-    assert json.loads(line)["epoch"] == 2
-
-
-def train_one_epoch(faces: Faces, out: Path) -> None:
-    """Stop after the first epoch's checkpoint, as a kill between epochs does."""
-    import training.train as room
-
-    keep = room._Run.save
-
-    class Killed(Exception):
-        pass
-
-    def save_and_die(run: room._Run, path: Path) -> None:
-        keep(run, path)
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room._Run, "save", save_and_die)
-        with pytest.raises(Killed):
-            train(faces, TINY, out)
-
-
-def test_a_run_of_another_recipe_is_not_continued(faces: Faces, tmp_path: Path) -> None:
-    train(faces, TINY, tmp_path)
-    with pytest.raises(DataError, match="another recipe"):
-        train(faces, replace(TINY, seed=1), tmp_path)
-
-
-@pytest.mark.parametrize("changed", ["crops", "shapes", "votes", "labels", "split"])
-def test_a_run_does_not_go_on_with_data_that_were_prepared_otherwise(
-    faces: Faces, tmp_path: Path, changed: str
-) -> None:
-    train_one_epoch(faces, tmp_path)
-    anew = replace(faces, **{changed: getattr(faces, changed)[::-1].copy()})
-    assert anew.source == faces.source
-    with pytest.raises(DataError, match=r"last\.pt: its data were prepared otherwise.* choose another --out"):
-        train(anew, TINY, tmp_path)
-    with pytest.raises(DataError, match="was trained on data that were prepared otherwise"):
-        export([anew], [tmp_path], tmp_path / "weights.safetensors")
-
-
-def test_crops_grow_to_their_full_side(faces: Faces, tmp_path: Path) -> None:
-    recipe = Config(epochs=10, growth=0.8)
-    assert [crop_side(recipe, epoch) for epoch in range(10)] == [32] * 4 + [48] * 4 + [64] * 2
-    assert {crop_side(replace(recipe, growth=0), epoch) for epoch in range(10)} == {64}
-    with pytest.raises(DataError, match="multiples of 16"):
-        train(faces, replace(recipe, small_side=40), tmp_path)
-
-
-def test_a_damaged_checkpoint_is_said_to_be_one(faces: Faces, tmp_path: Path) -> None:
-    train(faces, replace(TINY, epochs=1), tmp_path)
-    path = tmp_path / "last.pt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match="damaged"):
-        train(faces, replace(TINY, epochs=1), tmp_path)
-    with pytest.raises(DataError, match="damaged"):
-        export([faces], [tmp_path], tmp_path / "weights.safetensors")
-
-
-def test_a_store_that_cannot_be_reached_is_no_damaged_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Remote) -> bytes:
-        raise DataError(f"{self}: access denied")
-
-    monkeypatch.setattr(Remote, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"last\.pt: access denied"):
-        read_state(Remote("s3://faces/run/last.pt"))
-
-
 def test_who_has_read_enough_is_no_error() -> None:
     """A reader of the output that leaves, as `head` does."""
     code = (
@@ -191,31 +85,6 @@ def test_who_has_read_enough_is_no_error() -> None:
     ended = subprocess.run([sys.executable, "-c", code], stdout=written, stderr=subprocess.PIPE, cwd=ROOT, check=False)
     os.close(written)
     assert (ended.returncode, ended.stderr) == (1, b"")
-
-
-@pytest.mark.parametrize("stored", [[1, 2], torch.zeros(3), {"epoch": 1}, b"junk"])
-def test_a_file_of_another_kind_is_no_checkpoint(stored: object, tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    if isinstance(stored, bytes):
-        path.write_bytes(stored)
-    else:
-        torch.save(stored, path)
-    with pytest.raises(DataError, match=r"last\.pt: .*; delete it and train again"):
-        read_state(path)
-
-
-def test_a_run_of_a_version_that_trained_otherwise_is_refused_in_words(tmp_path: Path) -> None:
-    faces = make_up(64)
-    train(faces, replace(TINY, epochs=1), tmp_path)
-    state = read_state(tmp_path / "last.pt")
-    torch.save({**state, "network": {}}, tmp_path / "last.pt")
-    with pytest.raises(DataError, match=r"last\.pt: of another version"):
-        train(faces, replace(TINY, epochs=1), tmp_path)
-    changes: list[dict[str, object]] = [{"config": {**state["config"], "more": 1}}, {"averaged": {}}]
-    for change in changes:
-        torch.save({**state, **change}, tmp_path / "last.pt")
-        with pytest.raises(DataError, match="of another version; train again"):
-            export([faces], [tmp_path], tmp_path / "weights.safetensors")
 
 
 def test_data_without_test_faces_are_no_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,63 +148,6 @@ def test_trouble_on_the_way_is_one_sentence(
     assert capsys.readouterr().err == said
 
 
-def test_augmented_faces_are_faces_and_repeatable(faces: Faces) -> None:
-    crops, shapes = torch.from_numpy(faces.crops[:8]), torch.from_numpy(faces.shapes[:8]).float()
-    order = torch.from_numpy(mirror_order(faces.shapes[0].astype(np.float32)))
-    (one, shape), (same, same_shape), (other, _) = (
-        augment(crops, shapes, order, 48, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
-    assert one.shape == (8, 48, 48)
-    assert shape.shape == shapes.shape
-    assert torch.equal(one, same)
-    assert torch.equal(shape.nan_to_num(9), same_shape.nan_to_num(9))
-    assert not torch.equal(one, other)
-    assert float(one.min()) >= 0
-    assert float(one.max()) <= 255
-    assert (one - crops[:, 8:56, 8:56]).abs().mean() > 5
-    # The same chances turn and move them alike, whether they are spoilt or not: every other one is left clear.
-    nothing, everything = (
-        augment(crops, shapes, order, 48, torch.Generator().manual_seed(1), clear=clear, hide=clear) for clear in (1, 0)
-    )
-    alike = torch.isclose(one, nothing.crops, atol=0.01).flatten(1).all(dim=1)
-    assert 0 < int(alike.sum()) < 8
-    assert not torch.isclose(everything.crops, nothing.crops, atol=0.01).flatten(1).all(dim=1).any()
-    assert nothing.shapes.isnan().all()
-    assert torch.equal(everything.shapes.isnan(), shapes.isnan())
-
-
-def test_what_is_worn_or_held_covers_what_it_should() -> None:
-    grey, chance = torch.full((40, 1, 64, 64), 0.6), torch.Generator().manual_seed(3)
-    everyone = torch.ones(40, 1, 1, 1, dtype=torch.bool)
-    eyes, mouth = (slice(20, 28), slice(14, 26)), (slice(48, 54), slice(28, 36))
-
-    def changed(pictures: torch.Tensor, where: tuple[slice, slice]) -> torch.Tensor:
-        return ((pictures[:, 0, where[0], where[1]] - 0.6).abs() > 0.01).float().mean(dim=(1, 2))
-
-    masked = _wear_mask(grey, everyone, chance)
-    assert (changed(masked, mouth) > 0.9).float().mean() > 0.9
-    spectacles = (changed(_wear_glasses(grey, chance), eyes) > 0).float().mean()
-    assert 0.1 < float(spectacles) < 0.6
-    assert (changed(_wear_glasses(grey, chance), mouth) == 0).all()
-    touched = _touch(grey, everyone, chance)
-    assert (changed(touched, (slice(30, 64), slice(0, 64))) > 0.1).float().mean() > 0.8
-    assert torch.equal(_touch(grey, ~everyone, chance), grey)
-    assert torch.equal(_wear_mask(grey, ~everyone, chance), grey)
-    tanned = _tan(grey, chance)
-    assert 0.1 < float((changed(tanned, (slice(34, 44), slice(14, 24))) > 0.5).float().mean()) < 0.6
-    assert (changed(tanned, (slice(0, 2), slice(0, 2))) < 0.1).all()  # what is beside the face keeps its light
-
-
-def test_a_mirror_swaps_the_sides_of_a_face(faces: Faces) -> None:
-    shapes = torch.from_numpy(faces.shapes[:1]).float()
-    order = mirror_order(faces.shapes[0].astype(np.float32))
-    assert (order[order] == np.arange(len(order))).all()
-    assert (order[[33, 61, 1, 468]] == [263, 291, 1, 473]).all()  # eye and mouth corners, nose, irises
-    mirrored = mirror(shapes, torch.from_numpy(order))
-    assert torch.allclose(mirror(mirrored, torch.from_numpy(order)), shapes)
-    assert float((mirrored - shapes)[..., :2].abs().mean()) < 0.05  # a frontal face is nearly its own mirror image
-
-
 def test_people_are_never_in_two_splits(pictures: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     portrait = pictures / "astronaut.jpg"
@@ -352,15 +164,6 @@ def test_people_are_never_in_two_splits(pictures: Path, tmp_path: Path) -> None:
     assert (raw.votes[:, FER_PLUS.index("happy")] == 10).all()
     assert (raw.labels == -1).all()
     assert raw.split.tolist() == [SPLITS[picture.split] for picture in listed if picture.label == "happy"]
-
-
-def test_data_together_are_trained_and_measured_apart(faces: Faces, tmp_path: Path) -> None:
-    parts = [faces, faces[np.arange(40)]]
-    train(together(parts), replace(TINY, epochs=1), tmp_path)
-    finished = export(parts, [tmp_path], tmp_path / "weights.safetensors")
-    assert [len(part) for part in finished.about["figures"]] == [4, 0]  # the first 40 rows are all of Training
-    with pytest.raises(DataError, match="other data"):
-        export([faces], [tmp_path], tmp_path / "weights.safetensors")
 
 
 def test_a_teacher_is_learned_from(story: Path, faces: Faces, tmp_path: Path) -> None:
@@ -397,12 +200,6 @@ def test_the_mean_of_runs_with_one_beginning_is_exported(story: Path, faces: Fac
     assert not torch.allclose(whole, means[0], atol=2e-3)
     with pytest.raises(DataError, match="began with the same weights"):
         export([faces], [story / "teacher1", story / "teacher2"], tmp_path / "weights.safetensors")
-
-
-def test_mixed_faces_are_learned_from(faces: Faces, tmp_path: Path) -> None:
-    train(faces, replace(TINY, epochs=60, mixup=0.5), tmp_path / "mixed")
-    history = [json.loads(line) for line in (tmp_path / "mixed/history.jsonl").read_text().splitlines()]
-    assert history[-1]["fer_plus_7"] > 0.8
 
 
 def test_variants_of_a_recipe_are_compared_seed_by_seed(story: Path, tmp_path: Path) -> None:
@@ -455,23 +252,6 @@ def test_a_network_is_made_narrower_and_trained_on(story: Path, faces: Faces, tm
 def test_what_a_run_began_with_is_named_without_its_place(story: Path, faces: Faces, tmp_path: Path) -> None:
     train(faces, replace(TINY, epochs=1, init=str(story / "teacher1.safetensors")), tmp_path)
     assert export([faces], [tmp_path], tmp_path / "x.safetensors").about["recipe"]["init"] == "teacher1.safetensors"
-
-
-@pytest.mark.parametrize("able", [True, False])
-def test_bfloat16_is_used_where_the_device_multiplies_it(
-    able: bool, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    halved = set()
-
-    def forward(network: Network, crops: torch.Tensor, shapes: torch.Tensor) -> Logits:
-        if network.training:
-            halved.add(torch.is_autocast_enabled("cpu"))
-        return network.answer(crops, shapes).logits
-
-    monkeypatch.setattr("training.train.multiplies_bfloat16", lambda _device: able)
-    monkeypatch.setattr(Network, "forward", forward)
-    train(faces, replace(TINY, epochs=1), tmp_path)
-    assert halved == {able}
 
 
 def test_calibration_makes_confidences_hold_and_rare_expressions_heard() -> None:
@@ -576,12 +356,6 @@ def test_what_cannot_be_written_is_told_before_the_work(
     assert why in capsys.readouterr().err
 
 
-def test_a_run_that_cannot_be_stored_is_told_before_the_teachers_are_asked(faces: Faces, tmp_path: Path) -> None:
-    (tmp_path / "taken").touch()
-    with pytest.raises(DataError, match=r"taken/run: nothing can be written in .*taken"):
-        train(faces, replace(TINY, teacher=("nowhere",)), tmp_path / "taken/run")
-
-
 @pytest.mark.parametrize("keep", ["0", "1", "nan", "half"])
 def test_a_share_to_keep_without_sense_is_refused(keep: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -608,33 +382,6 @@ def test_a_variant_that_is_none_is_named_with_those_there_are(capsys: pytest.Cap
     error = capsys.readouterr().err
     assert error.startswith("error: --only: no variant is called no nose; there are: no shape; shape never hidden;")
     assert "Traceback" not in error
-
-
-@pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        (["--epochs", "0"], "--epochs must be 1 or more"),
-        (["--rate", "nan"], "--rate must be 1e-15 or more"),
-        (["--widths", "8", "0", "8", "8"], "--widths must be 1 or more, up to 4096"),
-        (["--shape", "-1"], "--shape must be 0 or more"),
-        (["--average", "2"], "--average must be 0 or more, up to 1"),
-        (["--clear", "2"], "--clear must be 0 or more, up to 1"),
-        (["--small-side", "40"], "must be multiples of 16"),
-    ],
-)
-def test_a_recipe_without_sense_is_refused_before_the_data_are_read(
-    wrong: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["train", "--data", str(tmp_path / "none.npz"), "--out", str(tmp_path / "run"), *wrong]) == 1
-    assert why in capsys.readouterr().err
-
-
-def test_the_help_explains_every_setting_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["train", "--help"])
-    shown = " ".join(capsys.readouterr().out.split())
-    for setting in fields(Config):
-        assert setting.metadata["meaning"] in shown
 
 
 def test_pictures_none_of_which_can_be_read_are_no_measurement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,8 @@ import pytest
 from inference import checkpoint
 from inference.expression import ExpressionReader
 from training.data import SPLITS, Faces
-from training.prepare import prepare
 from training.ranges import with_ranges
 from training.shipped import shipped
-
-
-@pytest.fixture(scope="module")
-def faces(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    out = tmp_path_factory.mktemp("ranges") / "faces.npz"
-    return prepare(small_data / "fer2013.csv.gz", small_data / "fer2013new.csv", out, workers=1)
 
 
 def test_ranges_are_those_of_training_faces_alone(faces: Faces) -> None:
