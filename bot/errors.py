@@ -28,7 +28,7 @@ class NotReady(BotError):
     """The model is still loading, or the server is stopping."""
 
     code = "not_ready"
-    sentence = "The server is still starting. Try again in a few seconds."
+    sentence = "The server is starting or stopping. Try again in a few seconds."
     retry_after = 2
 
 

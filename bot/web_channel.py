@@ -289,7 +289,7 @@ def _address(connection: HTTPConnection) -> str:
 
 def _is_form(request: Request) -> bool:
     """Tell whether the body calls itself a form: so curl calls whatever it is told to send."""
-    return request.headers.get("content-type", "").startswith(_FORM)
+    return request.headers.get("content-type", "").lower().startswith(_FORM)
 
 
 def _paths(app: Starlette) -> set[str]:
@@ -299,10 +299,10 @@ def _paths(app: Starlette) -> set[str]:
 def _is_on(request: Request, switch: str) -> bool:
     if unknown := request.query_params.keys() - {switch}:
         raise WrongSwitch(WrongSwitch.unknown.format(unknown=min(unknown)[:20], switch=switch))
-    value = request.query_params.get(switch, "0")
-    if value not in ("0", "1"):
+    values = request.query_params.getlist(switch) or ["0"]
+    if values not in (["0"], ["1"]):
         raise WrongSwitch(WrongSwitch.sentence.format(switch=switch))
-    return value == "1"
+    return values == ["1"]
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

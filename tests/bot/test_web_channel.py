@@ -82,6 +82,7 @@ def test_curl_without_a_content_type_is_welcome(serve: Serve) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert served.post(headers=form).status_code == 200
     served.reader.answers[b"bad"] = UnreadableImage("It is damaged.")
+    form = {"content-type": "Application/x-www-form-urlencoded"}
     said = [served.post(b"bad", headers=headers).json()["error"]["message"] for headers in (None, form)]
     assert said[0] == "It is damaged."
     assert said[1].startswith("It is damaged. With curl it is --data-binary")
@@ -396,7 +397,7 @@ def test_an_explanation_comes_when_it_is_asked_for(serve: Serve, monkeypatch: py
     assert [objection for emoji, why, objection in explanation["passed"] if emoji == "😎"] == ["not seen: eyes_covered"]
 
 
-@pytest.mark.parametrize("query", ["explain=maybe", "explain=", "explain=true"])
+@pytest.mark.parametrize("query", ["explain=maybe", "explain=", "explain=true", "explain=1&explain=0"])
 def test_a_switch_with_another_value_is_refused_in_words(serve: Serve, query: str) -> None:
     served = serve()
     response = served.http.post(f"/api/read?{query}", content=b"photo")
