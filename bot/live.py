@@ -120,7 +120,7 @@ class _Stream:
         self._map = emoji_map
         self._steady = Steady(emoji_map)
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._explained: list[str] = []
+        self._explained: list[str | None] = []
         self._places: tuple[Box, ...] = ()
         self._looked_around = -LOOK_AROUND_SECONDS
 
@@ -182,12 +182,16 @@ class _Stream:
         Later the averages move on while the answer still stands, and would explain another one.
         """
         answer = reading.to_json()
+        explained: list[str | None] = []
         for index, face in enumerate(reading.faces):
-            if self._explained[index : index + 1] != [face.rule]:
+            known = self._explained[index : index + 1] == [face.rule]
+            if not known:
                 explanation = explain(self._map, face, len(reading.faces))
-                if explanation.rule == face.rule:
+                known = explanation.rule == face.rule
+                if known:
                     answer["faces"][index]["explanation"] = explanation.to_json()
-        self._explained = [face.rule for face in reading.faces]
+            explained.append(face.rule if known else None)
+        self._explained = explained
         return answer
 
 
