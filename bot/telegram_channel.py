@@ -80,6 +80,9 @@ COMMAND_SECONDS = 1.0
 CLOSING_SECONDS = 2.0
 REACTIONS_KEPT = 600.0
 REACTIONS_REMEMBERED = 10_000
+# So long, in seconds, a group's album whose photos nobody asked about yet may wait for the one whose caption does.
+ALBUM_KEPT = 10.0
+ALBUMS_REMEMBERED = 1_000
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
@@ -140,6 +143,7 @@ class TelegramChannel:
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions = Recent[str, frozenset[str] | None](REACTIONS_REMEMBERED, REACTIONS_KEPT)
+        self._unasked = Recent[str, dict[str, SelfieJob]](ALBUMS_REMEMBERED, ALBUM_KEPT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_chats: set[int] = set()
         self._public_url = public_url
@@ -322,6 +326,8 @@ class TelegramChannel:
             if masks and command:
                 job = replace(job, reply="mask", everyone="all" in map(str.lower, command.words))
             await self._jobs.submit(job)
+            for earlier in self._unasked.get(job.id, {}).values():
+                await self._jobs.join(earlier)
         else:
             await self._soon(asking.chat_id, self._commands.explain_photo(asking, masks=masks))
 
@@ -332,8 +338,11 @@ class TelegramChannel:
             return
         if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
             await self._jobs.submit(self._job(update, message, message, photo))
-        elif message.media_group_id:  # its caption, on another photo, may have asked
-            await self._jobs.join(self._job(update, message, message, photo))
+        elif message.media_group_id:  # its caption, on another photo, may have asked, or may yet ask
+            job = self._job(update, message, message, photo)
+            # Kept first, as who asks looks here last: so one of the two sees the other.
+            self._unasked.keep(job.id, {**self._unasked.get(job.id, {}), job.message: job})
+            await self._jobs.join(job)
 
     def _job(self, update: Update, asking: Message, target: Message, photo: PhotoRef) -> SelfieJob:
         album = asking.media_group_id
