@@ -37,6 +37,7 @@ from telegram import (
 from telegram.constants import ChatAction, ChatType, UpdateType
 from telegram.error import (
     BadRequest,
+    ChatMigrated,
     Conflict,
     EndPointNotFound,
     Forbidden,
@@ -443,29 +444,37 @@ class TelegramChannel:
     async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:  # noqa: ARG002
         """Give one part of the answer; see `bot.jobs.Channel`."""
         with _platform_errors():
-            if job.reply == "reaction":
-                await self._react(job, result)
-                return False
-            if job.reply == "mask":
-                return await self._give_masked(job, result, part)
-            messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
-            if part < len(messages):
-                message = messages[part]
-                await self.bot.send_message(
-                    job.chat,
-                    message.text,
-                    message_thread_id=_thread(job),
-                    reply_parameters=_reply_to(job) if part == 0 else None,
-                    reply_markup=self._commands.keyboard(job.chat, message.rows),
-                )
-            return part + 1 < len(messages)
+            try:
+                return await self._give(job, result, part)
+            except ChatMigrated as error:  # the group became a supergroup, and its old chat takes nothing any more
+                new = str(error.new_chat_id)
+            await self._store.move_chat(PLATFORM, job.chat, new)
+            return await self._give(_moved(job, new), result, part)
+
+    async def _give(self, job: SelfieJob, result: Result, part: int) -> bool:
+        if job.reply == "reaction":
+            await self._react(job, result)
+            return False
+        if job.reply == "mask":
+            return await self._give_masked(job, result, part)
+        messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
+        if part < len(messages):
+            message = messages[part]
+            await self.bot.send_message(
+                job.chat,
+                message.text,
+                message_thread_id=_thread(job),
+                reply_parameters=_reply_to(int(job.message)) if part == 0 else None,
+                reply_markup=self._commands.keyboard(job.chat, message.rows),
+            )
+        return part + 1 < len(messages)
 
     async def _give_masked(self, job: SelfieJob, result: Result, part: int) -> bool:
         """Answer one photo of the post with its picture, or with the reason why there is none."""
         outcomes = result.outcomes[: answers.MAX_PHOTOS]
         language = phrases(job.language)
         words = answers.mask_words(outcomes[part], language, self._limit)
-        reply_to = ReplyParameters(job.photos[part].message, allow_sending_without_reply=True)
+        reply_to = _reply_to(job.photos[part].message)
         masked = outcomes[part].masked
         if masked is not None:
             try:
@@ -488,11 +497,11 @@ class TelegramChannel:
         face = answers.surest_face(result.outcomes)
         if face is None:
             return
-        emoji = face.emoji
-        if reaction := answers.nearest(emoji, await self._allowed(job.chat)):
+        emoji, message = face.emoji, int(job.message)
+        if message and (reaction := answers.nearest(emoji, await self._allowed(job.chat))):
             try:
                 # Always wrapped: a bare string outside the library's list would become the id of a custom emoji.
-                await self.bot.set_message_reaction(job.chat, int(job.message), [ReactionTypeEmoji(reaction)])
+                await self.bot.set_message_reaction(job.chat, message, [ReactionTypeEmoji(reaction)])
                 return
             except BadRequest as error:
                 if "REACTION" not in error.message.upper():
@@ -503,7 +512,7 @@ class TelegramChannel:
             job.chat,
             emoji.character,
             message_thread_id=_thread(job),
-            reply_parameters=_reply_to(job),
+            reply_parameters=_reply_to(message),
             disable_notification=True,
         )
 
@@ -554,8 +563,14 @@ def _thread(job: SelfieJob) -> int | None:
     return int(job.thread) if job.thread else None
 
 
-def _reply_to(job: SelfieJob) -> ReplyParameters:
-    return ReplyParameters(int(job.message), allow_sending_without_reply=True)
+def _reply_to(message: int) -> ReplyParameters | None:
+    return ReplyParameters(message, allow_sending_without_reply=True) if message else None
+
+
+def _moved(job: SelfieJob, chat: str) -> SelfieJob:
+    """Return a group's job for its supergroup, which counts messages anew: the old numbers are others' there."""
+    photos = tuple(replace(photo, message=0) for photo in job.photos)
+    return replace(job, chat=chat, message="0", photos=photos)
 
 
 async def _insist(call: Callable[[], Awaitable[Any]]) -> None:
