@@ -627,9 +627,7 @@ class Jobs:
             while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
                 sent.append(more)
             job = _joined(job, sent)
-            # Beside the answer, which must not wait for it, and outside of DBOS's context, because a step here would
-            # shift the numbers of those that are recorded.
-            late = asyncio.create_task(self._look_for_late(job), context=Context())
+            late = asyncio.create_task(self._look_for_late(job))  # the answer must not wait for it
         task = asyncio.current_task()
         assert task  # noqa: S101 - DBOS runs each job as one
         self._at_work.add(task)
@@ -656,8 +654,12 @@ class Jobs:
                 photo = replace(job, message=str(sent["message"]), photos=(), reply="reaction", everyone=False)
                 await self._add_photo(_joined(photo, [sent]))
 
+        def look_outside() -> asyncio.Task[None]:
+            # Of DBOS's context, because a step here would shift the numbers of those that are recorded.
+            return asyncio.create_task(look(), context=Context())
+
         with suppress(*DATABASE_TROUBLE):
-            await _when_the_database_works(look, DATABASE_TROUBLE, self._max_age)
+            await _when_the_database_works(look_outside, DATABASE_TROUBLE, self._max_age)
 
     def _not_received(self, job: SelfieJob) -> Sequence[str]:
         """Return what was sent to a job and it did not take: DBOS has no word for that."""
