@@ -396,6 +396,67 @@ async def test_a_photo_that_comes_while_its_album_is_being_answered_is_answered_
     assert [(one.reply, one.message) for one in platform.jobs] == [("private", "0"), ("private", "1")]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+async def test_an_album_is_answered_as_the_strongest_wish_of_its_photos_wants(
+    begin: Begin, platform: Platform, order: tuple[int, ...]
+) -> None:
+    world = await begin()
+    wishes: list[dict[str, Any]] = [{}, {"reply": "mask"}, {"reply": "reaction", "everyone": True}]
+    platform.hold.clear()
+    for number in order:
+        await world.jobs.submit(album_photo(number, **wishes[number]))
+    await wait_for(lambda: len(platform.calls) == 1)
+    back = Platform()
+    await begin(platform=back)  # died while it was at work
+    await back.until(1)
+    (one,) = back.jobs
+    assert (one.reply, one.everyone, [photo.message for photo in one.photos]) == ("mask", True, [0, 1, 2])
+
+
+async def test_a_wish_that_comes_late_counts_for_the_photos_that_were_answered_otherwise(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    album = [album_photo(0), album_photo(1), album_photo(2, reply="mask"), album_photo(3)]
+    for number, one in enumerate(album, 1):
+        await world.jobs.submit(one)
+        await platform.until(number)
+    for one in album:
+        await world.jobs.submit(one)
+    await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
+    answered = [(one.reply, [photo.message for photo in one.photos]) for one in platform.jobs]
+    assert answered == [("message", [0]), ("message", [1]), ("mask", [0, 1, 2]), ("mask", [3])]
+
+
+async def test_an_album_is_answered_though_the_database_never_says_what_came_late(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[SelfieJob] = []
+
+    def fail(_jobs: Jobs, one: SelfieJob) -> None:
+        asked.append(one)
+        raise sa.exc.DatabaseError("SELECT", None, psycopg.Error("permission denied"))
+
+    monkeypatch.setattr(Jobs, "_not_received", fail)
+    world = await begin(max_age=4)
+    await world.jobs.submit(album_photo(0))
+    await platform.until(1)
+    await wait_for(lambda: "SUCCESS" in world.dump())
+    assert 2 <= len(asked) <= 6
+
+
+async def test_what_an_older_release_sent_to_an_album_is_answered_as_the_album_is(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    one = album_photo(0, reply="mask")
+    await world.jobs.submit(one)
+    photo = {"kind": "photo", "files": ["file1"], "message": 1}
+    await DBOS.send_async(one.id, photo, topic="photo")
+    await platform.until(1)
+    assert (platform.jobs[0].reply, len(platform.jobs[0].photos)) == ("mask", 2)
+
+
 async def test_the_photo_that_began_an_album_is_not_late_when_it_comes_again(
     begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
