@@ -73,6 +73,8 @@ WIDE_ENOUGH = 96
 PURGE_SECONDS = 30.0
 # A file that the platform has not given for so long hardly comes any more: whoever is answered in words is told so.
 FETCH_SECONDS = 120.0
+# So long a person who wants to be forgotten waits for jobs at work.
+FORGET_SECONDS = 15.0
 # A look at the database that takes longer is told of, though it may end well.
 HUNG_SECONDS = 20.0
 
@@ -540,14 +542,17 @@ class Jobs:
         if photo.message not in (each.message for each in photos):
             await self._take_in(replace(album, event=f"{album.event}-late", message=job.message, photos=job.photos))
 
-    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
+    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> int:
         """Erase the jobs of a sender or chat; those at work are waited for, up to 15 seconds.
 
         Args:
             belongs: told a job's sender and chat, says whether it is one of them.
             platform: the channel's name.
+
+        Returns:
+            How many are still at work, and therefore kept.
         """
-        end = time.monotonic() + 15
+        end = time.monotonic() + FORGET_SECONDS
         while True:
             jobs = await DBOS.list_workflows_async(
                 workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
@@ -559,6 +564,7 @@ class Jobs:
                 break
             await asyncio.sleep(0.5)
         await asyncio.to_thread(self._overwrite)
+        return len(ours) - len(done)
 
     async def purge(self) -> None:
         """Erase finished jobs that are old enough, and those of a platform that is not set up any more.

@@ -341,7 +341,7 @@ async def test_a_platform_whose_files_hang_holds_back_no_other(begin: Begin, pla
         raise TryAgain
 
     elsewhere = Elsewhere()
-    elsewhere.fetch = hang  # type: ignore[method-assign]
+    elsewhere.fetch = hang  # type: ignore[assignment, method-assign]
     world = await begin(also=[elsewhere])
     for _ in range(AHEAD + 2):
         await world.jobs.submit(job(platform="elsewhere"))
@@ -707,6 +707,21 @@ async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Plat
     assert SENDER not in dump
     assert OTHER_SENDER in dump
     assert not is_written(tmp_path, SENDER.encode())
+
+
+async def test_forgetting_tells_what_outlasts_it(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "FORGET_SECONDS", 0.2)
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 1
+    platform.hold.set()
+    await wait_for(lambda: world.ended("answered") == 1)
+    monkeypatch.undo()
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 0
+    assert SENDER not in world.dump()
 
 
 async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:
