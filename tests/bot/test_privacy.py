@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -193,10 +194,14 @@ def test_a_job_that_is_left_behind_names_nobody_in_the_log(tmp_path: Path, portr
                 process.kill()
 
     ada = person(5_559_000_002, "Zwetelina")
-    with TelegramServer() as telegram, bot(TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_BASE_URL=telegram.url):
+    with (
+        TelegramServer() as telegram,
+        bot(TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_BASE_URL=telegram.url) as process,
+    ):
         telegram.fail("download", None, "delay", seconds=60)
         telegram.push(telegram.photo(portrait, user=ada))
         wait_until(lambda: database.exists() and b"PENDING" in cells(database).get("table workflow_status", b""), 120)
+        assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)  # as it holds the photo
     with SlackServer() as slack:
         tokens = {name.upper(): token.get_secret_value() for name, token in settings_of("socket").items()}
         with bot(SLACK_BASE_URL=slack.url, **tokens):
