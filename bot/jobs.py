@@ -18,6 +18,7 @@ import secrets
 import socket
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
@@ -53,6 +54,10 @@ JOB_VERSION = "1"
 # So many at work keep a process from beginning further ones that it takes in; from each platform's queue it takes up as
 # many. Most of their time is spent waiting for the platform.
 AT_ONCE = 32
+# So many photos of each platform are fetched, or wait in memory, beside those that are read: enough to keep the readers
+# busy while the platform takes its time, few enough that the largest take little memory, and that the page's photos
+# find the line short.
+AHEAD = 6
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over: at the next
 # beat and poll, so within the 20 seconds that docs/scaling.md promises.
 BEAT_SECONDS = 2
@@ -69,6 +74,8 @@ WIDE_ENOUGH = 96
 PURGE_SECONDS = 30.0
 # A file that the platform has not given for so long hardly comes any more: whoever is answered in words is told so.
 FETCH_SECONDS = 120.0
+# So long a person who wants to be forgotten waits for jobs at work.
+FORGET_SECONDS = 15.0
 # A look at the database that takes longer is told of, though it may end well.
 HUNG_SECONDS = 20.0
 
@@ -281,6 +288,10 @@ class PostReader:
         self._service = service
         self._store = store
         self._emoji_map = emoji_map
+        # One for each platform: one that gives its files slowly holds back no other.
+        self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(service.workers + AHEAD)
+        )
 
     async def read(self, job: SelfieJob, channel: Channel, *, patient: bool = True) -> Result:
         """Read every photo; one that cannot be read is an outcome, too.
@@ -303,7 +314,8 @@ class PostReader:
         outcomes = []
         for photo in photos:
             try:
-                outcomes.append(await self._outcome(job, photo, channel, emoji_map))
+                async with self._room[job.platform]:
+                    outcomes.append(await self._outcome(job, photo, channel, emoji_map))
             except NotFetched:
                 if patient:
                     raise
@@ -566,14 +578,17 @@ class Jobs:
         for photo in job.photos + (closed.photos if wants_more else ()):
             await self._take_in(replace(late, message=str(photo.message), photos=(photo,)))
 
-    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
+    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> int:
         """Erase the jobs of a sender or chat; those at work are waited for, up to 15 seconds.
 
         Args:
             belongs: told a job's sender and chat, says whether it is one of them.
             platform: the channel's name.
+
+        Returns:
+            How many are still at work, and therefore kept.
         """
-        end = time.monotonic() + 15
+        end = time.monotonic() + FORGET_SECONDS
         while True:
             jobs = await DBOS.list_workflows_async(
                 workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
@@ -585,6 +600,7 @@ class Jobs:
                 break
             await asyncio.sleep(0.5)
         await asyncio.to_thread(self._overwrite)
+        return len(ours) - len(done)
 
     async def purge(self) -> None:
         """Erase finished jobs that are old enough, and those of a platform that is not set up any more.
@@ -624,7 +640,7 @@ class Jobs:
         late: asyncio.Task[None] | None = None
         if job.album:
             sent = []
-            while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
+            while (more := await _step(lambda: DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS))) is not None:
                 sent.append(more)
             job = _joined(job, sent)
             late = asyncio.create_task(self._look_for_late(job))  # the answer must not wait for it
@@ -671,14 +687,7 @@ class Jobs:
 
     async def _record(self, work: _Work, part: int) -> str:
         """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
-        context = assert_current_dbos_context()
-        steps = context.function_id
-
-        async def record() -> str:
-            context.function_id = steps  # always the same step: who takes the job over finds records by number
-            return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
-
-        return await _when_the_database_works(record)
+        return await _step(lambda: DBOS.run_step_async({"name": "answer"}, work.answer_once, part))
 
     # Living and dying
 
@@ -770,6 +779,18 @@ async def _when_the_database_works(
             wait = min(2 * wait, LONGEST_WAIT)
 
 
+async def _step(do: Callable[[], Awaitable[T]]) -> T:
+    """Do what DBOS records of a job, as often as it takes until the database works."""
+    context = assert_current_dbos_context()
+    steps = context.function_id
+
+    async def step() -> T:
+        context.function_id = steps  # always the same step: who takes the job over finds records by number
+        return await do()
+
+    return await _when_the_database_works(step)
+
+
 def _ago(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
 
@@ -823,7 +844,8 @@ class _Work:
             except (TryAgain, SQLAlchemyError) as error:  # the platform's trouble, or the database's
                 if part == 0 and self._unfetched_since is not None:
                     self._result = None  # where no word gets through either, the photo may yet come
-                pause = max(wait, getattr(error, "after", 0))
+                asked = max(wait, getattr(error, "after", 0))
+                pause = max(0.0, min(asked, self._until - time.monotonic()))  # then it is too late anyhow
                 self._metrics.retries.labels(job.platform).inc()
                 kind = type(error.__cause__ or error).__name__
                 log.info("job_tried_again", platform=job.platform, kind=kind, after=round(pause, 1))

@@ -90,6 +90,11 @@ class PhotoService:
         """True from the first loaded reader until closing, unless all died and could not be replaced at once."""
         return self._loaded + self._returning > 0 and not self._closing.is_set()
 
+    @property
+    def workers(self) -> int:
+        """So many photos are read at a time."""
+        return len(self._threads)
+
     async def load(self) -> None:
         """Load all readers, one after another; photos are read from the first one on."""
         for thread in self._threads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
 from dataclasses import replace
@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 
 import bot.jobs
 from bot.errors import DatabaseUnavailable, FileUnavailable
-from bot.jobs import AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import AHEAD, AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.reader_process import ReaderProcess
@@ -102,16 +102,22 @@ class World:
         reader: ObedientReader,
         platform: Platform,
         load: Callable[[], Reader] | None = None,
+        *,
+        also: Sequence[Platform] = (),
+        queue_limit: int = 1,
         **changes: float,
     ) -> None:
         self.engine = open_database(url)
         self.metrics = Metrics()
         self.reader = reader
-        self.service = PhotoService(load or reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
+        self.service = PhotoService(
+            load or reader.load, workers=1, queue_limit=queue_limit, timeout=10, metrics=self.metrics
+        )
         times = {"max_age": 900.0, "retention": 86400.0} | changes
         reader_of_posts = PostReader(self.service, Store(self.engine), load_emoji_map())
         self.jobs = Jobs(self.engine, reader_of_posts, self.metrics, **times)
-        self.jobs.serve(platform)
+        for each in (platform, *also):
+            self.jobs.serve(each)
 
     async def start(self) -> Jobs:
         await self.service.load()
@@ -303,6 +309,44 @@ async def test_a_job_that_cannot_be_answered_is_not_tried_for_ever(begin: Begin,
     await world.jobs.submit(job())
     await wait_for(lambda: world.ended("expired") == 1)
     assert 1 <= len(platform.calls) <= 4
+
+
+async def test_nobody_waits_longer_than_a_job_matters(begin: Begin, platform: Platform) -> None:
+    world = await begin(max_age=2)
+    platform.troubles = [TryAgain(3600)]
+    await world.jobs.submit(job())
+    await wait_for(lambda: world.ended("expired") == 1, 6)
+    assert len(platform.calls) == 1
+
+
+async def test_few_photos_wait_in_memory_and_the_page_finds_room(
+    begin: Begin, platform: Platform, reader: ObedientReader
+) -> None:
+    world = await begin(queue_limit=AHEAD + 1)
+    reader.may_read.clear()
+    jobs = [job() for _ in range(AT_ONCE)]
+    for one in jobs:
+        await world.jobs.submit(one)
+    await wait_for(lambda: len(platform.fetched) == 1 + AHEAD)
+    await asyncio.sleep(0.5)
+    assert len(platform.fetched) == 1 + AHEAD  # one is read, the others are next
+    world.service.check()
+    reader.may_read.set()
+    await platform.until(len(jobs))
+
+
+async def test_a_platform_whose_files_hang_holds_back_no_other(begin: Begin, platform: Platform) -> None:
+    async def hang(_job: SelfieJob, _file: str) -> bytes:
+        await asyncio.sleep(60)
+        raise TryAgain
+
+    elsewhere = Elsewhere()
+    elsewhere.fetch = hang  # type: ignore[assignment, method-assign]
+    world = await begin(also=[elsewhere])
+    for _ in range(AHEAD + 2):
+        await world.jobs.submit(job(platform="elsewhere"))
+    await world.jobs.submit(job())
+    await platform.until(1)
 
 
 async def test_a_photo_that_the_platform_does_not_give_is_told_of_while_somebody_waits(
@@ -634,13 +678,15 @@ async def test_an_event_that_comes_again_after_a_crash_does_not_pass_for_new(beg
     assert back.tries == [True]
 
 
-def fail_to_record(world: World, times: int) -> Callable[[], int]:
+def fail_to_record(
+    world: World, times: int, verb: str = "INSERT", table: str = "operation_outputs"
+) -> Callable[[], int]:
     """Let the database refuse the record of so many answers; return how many of those refusals are left."""
 
     @sa.event.listens_for(world.engine, "before_cursor_execute")
     def fail(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         nonlocal times
-        if times and statement.startswith("INSERT") and "operation_outputs" in statement:
+        if times and statement.startswith(verb) and table in statement:
             times -= 1
             raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
 
@@ -676,6 +722,24 @@ async def test_what_was_recorded_late_is_known_after_a_crash(begin: Begin, platf
     assert platform.sent == [(one.event, 0), (one.event, 1), (one.event, 2)]
 
 
+@pytest.mark.parametrize(("verb", "table"), [("INSERT", "operation_outputs"), ("UPDATE", "notifications")])
+async def test_a_database_that_is_away_while_an_album_comes_costs_none_of_its_photos(
+    begin: Begin, platform: Platform, verb: str, table: str
+) -> None:
+    world = await begin()
+    platform.hold.clear()
+    left = fail_to_record(world, 3, verb, table)
+    for number in range(2):
+        await world.jobs.submit(album_photo(number))
+    await wait_for(lambda: len(platform.calls) == 1)
+    assert left() == 0
+    assert platform.fetched == ["file0", "file1"]
+    back = Platform()
+    await begin(platform=back)  # died while it was at work, and what it received late is known
+    await back.until(1)
+    assert (back.sent, back.fetched) == ([("album-7", 0)], ["file0", "file1"])
+
+
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_job: SelfieJob) -> tuple[PhotoRef, ...]:
         raise FileUnavailable
@@ -704,6 +768,21 @@ async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Plat
     assert SENDER not in dump
     assert OTHER_SENDER in dump
     assert not is_written(tmp_path, SENDER.encode())
+
+
+async def test_forgetting_tells_what_outlasts_it(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "FORGET_SECONDS", 0.2)
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 1
+    platform.hold.set()
+    await wait_for(lambda: world.ended("answered") == 1)
+    monkeypatch.undo()
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 0
+    assert SENDER not in world.dump()
 
 
 async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:
