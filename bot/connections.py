@@ -16,7 +16,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from bot.addresses import Networks, network
+from bot.addresses import Networks, network, plain
 from bot.errors import BadRequest, BotError, Busy
 from bot.metrics import Metrics
 from bot.web_channel import HEADERS
@@ -81,10 +81,17 @@ class _Guarded(asyncio.Protocol):
     """What holds for all: each is counted while it is there, and cut where nobody takes what we send."""
 
     gate: Gate
+    client: tuple[str, int] | None
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _address: str | None = None
     _unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who it is, by the one address that all who ask compare with."""
+        super().connection_made(transport)
+        if self.client:
+            self.client = plain(self.client[0]), self.client[1]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

@@ -181,12 +181,24 @@ def test_behind_a_trusted_proxy_each_visitor_has_a_share(serve: Serve) -> None:
         assert served.post(headers={b"x-forwarded-for": junk}).status_code in (200, 429), junk
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs a socket for both kinds of addresses")
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"])
+def test_on_a_socket_for_all_addresses_those_of_ipv4_are_still_told_apart(serve: Serve, proxy: str) -> None:
+    served = serve(host="::", rate_limit=1, trusted_proxies=proxy)
+    for visitor in ("203.0.113.1", "::ffff:203.0.113.2"):
+        found = [served.post(headers={"x-forwarded-for": visitor}).status_code for _ in range(3)]
+        assert found == [200, 200, 429]
+
+
 def test_addresses_count_as_they_are_given_out() -> None:
     assert network("192.0.2.1") == "192.0.2.1"
     assert network("2001:db8::1") == network("2001:db8::ffff:1") == "2001:db8::/64"
     assert network("fe80::1%eth0") == "fe80::/64"
     assert network("a:b") == "a:b"
+    assert network("::ffff:192.0.2.1") == "192.0.2.1"
     assert "10.1.2.3" in Networks(["10.0.0.0/8"])
+    assert "::ffff:10.1.2.3" in Networks(["10.0.0.0/8"])
+    assert "10.1.2.3" in Networks(["::ffff:10.1.2.3"])
     assert "unknown" not in Networks(["10.0.0.0/8"])
 
 
