@@ -176,7 +176,7 @@ class WebChannel:
         """Take the bytes of a photo, answer its reading; ``?explain=1`` adds to each face why it got its emoji."""
 
         async def answer(data: bytes, explained: bool) -> Response:
-            reading = await self._service.read(data)
+            reading = await self._service.read(data, address=self._sharer(request))
             json = reading.to_json()
             if explained:
                 for face, shown in zip(reading.faces, json["faces"], strict=True):
@@ -189,7 +189,7 @@ class WebChannel:
         """Take the bytes of a photo, answer it with its faces covered; ``?everyone=1`` covers the doubtful, too."""
 
         async def answer(data: bytes, everyone: bool) -> Response:
-            masked = await self._service.mask(data, everyone=everyone)
+            masked = await self._service.mask(data, everyone=everyone, address=self._sharer(request))
             covered = len(masked.reading.faces) + len(masked.reading.unread)
             return Response(masked.jpeg, media_type="image/jpeg", headers={"x-faces-covered": str(covered)})
 
@@ -200,13 +200,12 @@ class WebChannel:
         if not self._is_ours(socket):
             await socket.close()
             return
-        address = _address(socket)
         refusal: BotError | None = None
-        if not self._rate_limit.allows(address):
+        if not self._rate_limit.allows(_address(socket)):
             refusal = RateLimited()
         elif not self._service.ready:
             refusal = NotReady()
-        await self._live.serve(socket, address if self._shares else "", refusal)
+        await self._live.serve(socket, self._sharer(socket), refusal)
 
     async def no_live(self, _request: Request) -> Response:
         """Say that a WebSocket lives here, and how to ask for it."""
@@ -280,7 +279,11 @@ class WebChannel:
             raise WrongContentType
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongContentType(WrongContentType.encoded)
-        self._service.check()
+        self._service.check(self._sharer(request))
+
+    def _sharer(self, connection: HTTPConnection) -> str:
+        """Return whose share of the places it takes; nobody's, where all may come from one address."""
+        return _address(connection) if self._shares else ""
 
 
 def _address(connection: HTTPConnection) -> str:
