@@ -40,6 +40,7 @@ from bot.errors import (
     UpgradeRequired,
     WrongContentType,
     WrongHost,
+    WrongOrigin,
     WrongSwitch,
 )
 from bot.live import LiveStreams
@@ -62,6 +63,7 @@ T = TypeVar("T")
 STATUS: dict[type[Face2EmojiError], int] = {
     BadRequest: 400,
     UnreadableImage: 400,
+    WrongOrigin: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
     TooSlow: 408,
@@ -224,14 +226,14 @@ class WebChannel:
             return _error(NotFound())
         return Response(svg, media_type="image/svg+xml")
 
-    def _is_ours(self, socket: WebSocket) -> bool:
-        """Return False for a page of another site: browsers let any page open a WebSocket, and say which it is.
+    def _is_ours(self, connection: HTTPConnection) -> bool:
+        """Return False for a page of another site: browsers let any page send here, and say which it is.
 
         Hosts are compared without the scheme: a proxy may have taken TLS off.
         """
-        origin = socket.headers.get("origin")
+        origin, host = (connection.headers.get(name) for name in ("origin", "host"))
         try:
-            return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
+            return origin is None or urlsplit(origin).netloc in {host, self._public_host} - {""}
         except ValueError:  # no browser's
             return False
 
@@ -273,6 +275,8 @@ class WebChannel:
         return Response(self._metrics.exposition(), media_type=Metrics.content_type)
 
     def _admit(self, request: Request) -> None:
+        if not self._is_ours(request):
+            raise WrongOrigin
         if not self._rate_limit.allows(_address(request)):
             raise RateLimited
         if request.headers.get("content-type", "").lower().startswith(_NOT_PHOTOS):

@@ -159,6 +159,17 @@ def test_strange_host_headers_name_nobody(host: str) -> None:
     assert host not in HostNames("https://bot.example.org")
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://[x", ""])
+def test_photos_that_pages_of_other_sites_send_are_refused(serve: Serve, origin: str) -> None:
+    served = serve(public_url="https://bot.example.org")
+    for path in ("/api/read", "/api/mask"):
+        answer = served.http.post(path, content=b"photo", headers={"origin": origin})
+        assert error_of(answer) == (403, "wrong_origin")
+    assert served.reader.seen == []
+    for ours in (f"http://127.0.0.1:{served.port}", "https://bot.example.org"):
+        assert served.post(headers={"origin": ours}).status_code == 200
+
+
 def test_a_strangers_forwarded_address_is_not_believed(serve: Serve) -> None:
     served = serve(rate_limit=1)
     found = [served.post(headers={"x-forwarded-for": f"203.0.113.{number}"}).status_code for number in range(3)]
