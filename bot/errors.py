@@ -112,6 +112,16 @@ class WrongHost(BotError):
     )
 
 
+class WrongOrigin(BotError):
+    """A browser sends a photo for a page of another site."""
+
+    code = "wrong_origin"
+    sentence = (
+        "Pages of other sites may not send photos here. If this is the server's own page, a proxy hides its name: "
+        "whoever runs the server can set it in FACE2EMOJI_PUBLIC_URL."
+    )
+
+
 class NotFound(BotError):
     """No such page."""
 

@@ -75,7 +75,7 @@ class LiveStreams:
             if refusal:
                 raise _Ended(FULL, refusal)
             with self._place(address):
-                await _Stream(socket, self._service, self._map).run()
+                await _Stream(socket, self._service, self._map, address).run()
         except _Ended as end:
             log.info("live_ended", code=end.error.code)
             with suppress(WebSocketDisconnect):
@@ -114,10 +114,11 @@ class _Ended(Exception):
 class _Stream:
     """One connection, accepted."""
 
-    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap) -> None:
+    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap, address: str) -> None:
         self._socket = socket
         self._service = service
         self._map = emoji_map
+        self._address = address
         self._steady = Steady(emoji_map)
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._explained: list[str | None] = []
@@ -172,7 +173,7 @@ class _Stream:
         """Follow the faces of the last frame, or look for all when it is time."""
         if now - self._looked_around >= LOOK_AROUND_SECONDS:
             self._places, self._looked_around = (), now
-        reading = await self._service.read(frame, before=self._places)
+        reading = await self._service.read(frame, before=self._places, address=self._address)
         self._places = tuple(face.box for face in reading.faces)
         return reading
 
