@@ -1,7 +1,8 @@
-# The bot with its web page (`make image` builds it, and lists what is in it):
-#   docker build -t face2emoji . && docker run --rm -p 8000:8000 face2emoji
+# The bot with its web page, for this machine only (`make image` builds it, and lists what is in it):
+#   docker build -t face2emoji . && docker run --rm -p 127.0.0.1:8000:8000 face2emoji
 # With the chat platforms that .env sets up, keeping their jobs and settings in a volume:
-#   docker run -p 8000:8000 -v face2emoji:/data --env-file .env face2emoji
+#   docker run -p 127.0.0.1:8000:8000 -v face2emoji:/data --env-file .env face2emoji
+# For others, a proxy with TLS stands in front; `-p 8000:8000` would open page and /metrics to everybody, past many firewalls.
 
 # Debian's own Python, so that Debian's security updates reach it; it has no pip. By the certificates the platforms are known.
 FROM debian:bookworm-slim AS python

@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from benchmarks.numbers import natural, positive
 from tests.inference.picture_files import (
+    COUNTLESS,
     FORMATS,
     HOSTILE,
     HUGE,
@@ -43,6 +44,7 @@ from tests.inference.picture_files import (
     half_clear,
     heic_10_bit,
     png,
+    run_length_bmp,
     tiff,
 )
 
@@ -94,6 +96,8 @@ def whole_files() -> tuple[bytes, ...]:
 def forged_files() -> tuple[bytes, ...]:
     """Return files that promise or hold far more than they seem to."""
     made = [*HUGE.values(), *LARGE.values(), *HOSTILE.values()]
+    made += [make(refused) for make, _, refused in COUNTLESS.values()]
+    made.append(run_length_bmp(8000, 8000, b"\1\5\0\0" * 8000))
     made.append(png(8000, 7900, 8, 0, deflated_zeros(61)))  # just allowed, and all there
     made.append(tiff({256: 5656, 257: 5656, 258: 16, 277: 4, 278: 5656, 338: 2}, deflated_zeros(245)))
     webp = encoded(half_clear("RGBA"), "WEBP", save_all=True, append_images=[Image.new("RGB", (64, 48))])

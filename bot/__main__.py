@@ -10,6 +10,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import argparse
 import asyncio
 import os
+import resource
 import sys
 
 from bot.errors import SettingsError
@@ -82,4 +83,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.umask(0o077)  # the database knows chats and people by number: it is for this user alone
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold photos and tokens
     sys.exit(main())

@@ -25,17 +25,25 @@ class Networks:
     """
 
     def __init__(self, written: Iterable[str] = ()) -> None:
-        self.written = tuple(written)
+        self.written = tuple(map(plain, written))
         self._networks = [ipaddress.ip_network(one) for one in self.written]
 
     def __contains__(self, address: str) -> bool:
         with suppress(ValueError):
-            return any(ipaddress.ip_address(address) in one for one in self._networks)
+            return any(ipaddress.ip_address(plain(address)) in one for one in self._networks)
         return False
+
+
+def plain(address: str) -> str:
+    """Return an address of IPv4 as such, also where a socket of IPv6 calls it ::ffff:192.0.2.1."""
+    with suppress(ValueError):
+        return str(ipaddress.IPv6Address(address).ipv4_mapped or address)
+    return address
 
 
 def network(address: str) -> str:
     """Return what counts as one address: of IPv6, a subscriber's whole network."""
+    address = plain(address)
     if ":" not in address:
         return address
     try:

@@ -316,7 +316,7 @@ def _details(face: FaceReading, phrases: Phrases) -> list[str]:
     if face.confidence < UNSURE_BELOW:
         lines.append(phrases.unsure)
     others = sorted((name for name in face.scores if name != face.expression), key=lambda name: -face.scores[name])
-    candidates = ", ".join(f"{names[name]} {round(100 * face.scores[name]) or '<1'}%" for name in others[:2])
+    candidates = ", ".join(f"{names[name]} {face.percent_of(name)}" for name in others[:2])
     return [*lines, phrases.next_candidates.format(candidates=candidates)]
 
 

@@ -18,7 +18,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from bot.addresses import Networks
-from bot.connections import BODY_SECONDS_MORE, Gate, behind
+from bot.connections import BODY_SECONDS_MORE, Gate, WebSocketConnection, behind
 from bot.errors import AddressUnavailable, WorkerMisplaced
 from bot.live import MAX_FRAME_BYTES, LiveStreams
 from bot.metrics import Metrics
@@ -335,6 +335,7 @@ class Bot:
                 self._web.app(),
                 http=behind(gate),
                 access_log=False,  # it would write down addresses
+                backlog=128,  # asyncio takes in so many at once, before the gate can turn one away
                 date_header=False,
                 lifespan="off",
                 log_config=None,
@@ -342,7 +343,7 @@ class Bot:
                 forwarded_allow_ips=list(proxies.written),
                 server_header=False,
                 timeout_graceful_shutdown=FINISH_SECONDS + 1,
-                ws="websockets-sansio",
+                ws=WebSocketConnection,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already
             ),

@@ -1,7 +1,7 @@
 """The web server's connections: how many there may be, and how long each may take over what it sends and receives.
 
 Uvicorn cuts what idles after an answer, and nothing else: a connection that never finishes its request, or never reads
-its answer, would stay for ever.
+its answer, would stay for ever. A WebSocket's would even grow, as each ping is answered.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import asyncio
 import json
 from collections import Counter
 from http import HTTPStatus
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from bot.addresses import Networks, network
+from bot.addresses import Networks, network, plain
 from bot.errors import BadRequest, BotError, Busy
 from bot.metrics import Metrics
 from bot.web_channel import HEADERS
@@ -31,6 +32,12 @@ WRITE_SECONDS = 30.0
 
 SLOWEST = 1000
 """Bytes a second; whoever takes less takes nothing."""
+
+CLOSE_SECONDS = 2.0
+"""For the other end of a WebSocket to confirm that we close it; Uvicorn's ten are long for those without a place."""
+
+UNREAD_PONGS = 2**16
+"""Bytes that wait for whoever sends pings and does not read."""
 
 
 class Gate:
@@ -70,49 +77,32 @@ class Gate:
             del self._open[owner]
 
 
-class Connection(H11Protocol):
-    """One connection; a WebSocket's is handed on once its headers are there."""
+class _Guarded(asyncio.Protocol):
+    """What holds for all: each is counted while it is there, and cut where nobody takes what we send."""
 
     gate: Gate
+    client: tuple[str, int] | None
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
     _address: str | None = None
-    _phase: object = None
-    _patience: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take it, or say that there are too many."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who it is, by the one address that all who ask compare with."""
         super().connection_made(transport)
-        self._address = address = self.client[0] if self.client else ""
-        if self.gate.enter(address):
-            self._watch()  # for the first request
-        else:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, Busy(Busy.connections))
+        if self.client:
+            self.client = plain(self.client[0]), self.client[1]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         super().connection_lost(exc)
-        self._forget()
-
-    def handle_events(self) -> None:
-        """Handle what came, then see what is still to come and how long that may take."""
-        super().handle_events()
-        self._watch()
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand it on; how many of those there are is counted elsewhere."""
-        super().handle_websocket_upgrade(event)
-        self._forget()
-        protocol = self.transport.get_protocol()
-        if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
-            # It could not read the request, and would neither answer nor end.
-            self._refuse(HTTPStatus.BAD_REQUEST, BadRequest(BadRequest.handshake))
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in the shape of all our errors."""
-        self._refuse(HTTPStatus.BAD_REQUEST, BadRequest(msg))
+        _cancel(self._unread)
+        if self._address is not None:
+            self.gate.leave(self._address)
+            self._address = None
 
     def pause_writing(self) -> None:
-        """Wait until something of the answer is taken, but not for ever."""
+        """Wait until what was sent is taken, but not for ever."""
         super().pause_writing()
         self._unread = self.loop.call_later(WRITE_SECONDS, self._look, self.transport.get_write_buffer_size())
 
@@ -127,6 +117,51 @@ class Connection(H11Protocol):
             self.transport.abort()
         else:
             self._unread = self.loop.call_later(WRITE_SECONDS, self._look, now)
+
+
+class Connection(_Guarded, H11Protocol):
+    """One connection; a WebSocket's is handed on once its headers are there."""
+
+    _phase: object = None
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it, or say that there are too many."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # the guard looks after the last byte, too
+        self._address = address = self.client[0] if self.client else ""
+        if self.gate.enter(address):
+            self._watch()  # for the first request
+        else:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, Busy(Busy.connections))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        super().connection_lost(exc)
+        _cancel(self._patience)
+
+    def handle_events(self) -> None:
+        """Handle what came, then see what is still to come and how long that may take."""
+        super().handle_events()
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand it on."""
+        super().handle_websocket_upgrade(event)
+        protocol = self.transport.get_protocol()
+        assert isinstance(protocol, WebSocketConnection)  # noqa: S101 - the server is told to use it
+        _cancel(self._patience)
+        _cancel(self._unread)
+        protocol.gate, protocol._address, self._address = self.gate, self._address, None
+        if self.transport.get_write_buffer_size():  # of an answer before it
+            protocol.pause_writing()
+        if not protocol.handshake_initiated:
+            # It could not read the request, and would neither answer nor end.
+            self._refuse(HTTPStatus.BAD_REQUEST, BadRequest(BadRequest.handshake))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the shape of all our errors."""
+        self._refuse(HTTPStatus.BAD_REQUEST, BadRequest(msg))
 
     def _watch(self) -> None:
         if self._address is None:  # it is a WebSocket's by now, or was refused
@@ -155,12 +190,20 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _forget(self) -> None:
-        _cancel(self._patience)
-        _cancel(self._unread)
-        if self._address is not None:
-            self.gate.leave(self._address)
-            self._address = None
+
+class WebSocketConnection(_Guarded, WebSocketsSansIOProtocol):
+    """One connection that became a WebSocket."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.close_timeout = CLOSE_SECONDS
+
+    def handle_ping(self) -> None:
+        """Answer it to whoever takes the answers."""
+        if self.transport.get_write_buffer_size() > UNREAD_PONGS:
+            self.transport.abort()
+        if not self.transport.is_closing():
+            super().handle_ping()
 
 
 def behind(gate: Gate) -> type[Connection]:

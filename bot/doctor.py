@@ -39,7 +39,7 @@ from telegram.request import HTTPXRequest
 from bot.errors import AddressUnavailable, DatabaseUnavailable, NotReady, PlatformRefused
 from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
-from bot.settings import Settings, variable_of
+from bot.settings import FILE, Settings, variable_of
 from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES
 from bot.slack_oauth import keys_for
@@ -110,6 +110,9 @@ async def examine(settings: Settings, load: Callable[[], Reader]) -> AsyncIterat
         load: makes a reader of photos.
     """
     yield Finding("ok", "settings", "no mistake in them")
+    if _is_open(Path(FILE)):
+        text = f"others on this machine may open {FILE}, where the tokens are. Run `chmod 600 {FILE}`."
+        yield Finding("warning", "settings", text)
     checks = {
         "emoji map": _emoji_map(settings),
         "database": _database(settings),
@@ -207,13 +210,18 @@ def _sqlite(url: str) -> Findings:
         text = DatabaseUnavailable.unreachable.format(place=path, reason=error.strerror)
         return [Finding("WRONG", "database", text)]
     found = [Finding("ok", "database", f"{path} {state}")]
-    if any(file.stat().st_mode & 0o077 for file in path.parent.glob(f"{path.name}*")):
+    if any(map(_is_open, path.parent.glob(f"{path.name}*"))):
         text = f"others on this machine may open it; it knows chats and people by number. Run `chmod 600 {path}*`."
         found.append(Finding("warning", "database", text))
     if free < LITTLE_SPACE:
         text = f"only {free // 1_000_000} MB are left on its disk. Make room, or set FACE2EMOJI_DATABASE_URL elsewhere."
         found.append(Finding("WRONG" if free < NO_SPACE else "warning", "database", text))
     return found
+
+
+def _is_open(path: Path) -> bool:
+    """Tell whether others on this machine may do anything with a file."""
+    return path.is_file() and bool(path.stat().st_mode & 0o077)
 
 
 def _is_locked(path: Path) -> bool:

@@ -28,7 +28,7 @@ class NotReady(BotError):
     """The model is still loading, or the server is stopping."""
 
     code = "not_ready"
-    sentence = "The server is still starting. Try again in a few seconds."
+    sentence = "The server is starting or stopping. Try again in a few seconds."
     retry_after = 2
 
 
@@ -109,6 +109,16 @@ class WrongHost(BotError):
     sentence = (
         "This server does not go by the name in the Host header. Use the right address; whoever runs the server can "
         "allow another name in FACE2EMOJI_ALLOWED_HOSTS."
+    )
+
+
+class WrongOrigin(BotError):
+    """A browser sends a photo for a page of another site."""
+
+    code = "wrong_origin"
+    sentence = (
+        "Pages of other sites may not send photos here. If this is the server's own page, a proxy hides its name: "
+        "whoever runs the server can set it in FACE2EMOJI_PUBLIC_URL."
     )
 
 

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import secrets
 import socket
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import Context
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import sqlalchemy as sa
 import structlog
@@ -52,6 +54,10 @@ JOB_VERSION = "1"
 # So many at work keep a process from beginning further ones that it takes in; from each platform's queue it takes up as
 # many. Most of their time is spent waiting for the platform.
 AT_ONCE = 32
+# So many photos of each platform are fetched, or wait in memory, beside those that are read: enough to keep the readers
+# busy while the platform takes its time, few enough that the largest take little memory, and that the page's photos
+# find the line short.
+AHEAD = 6
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over: at the next
 # beat and poll, so within the 20 seconds that docs/scaling.md promises.
 BEAT_SECONDS = 2
@@ -68,6 +74,8 @@ WIDE_ENOUGH = 96
 PURGE_SECONDS = 30.0
 # A file that the platform has not given for so long hardly comes any more: whoever is answered in words is told so.
 FETCH_SECONDS = 120.0
+# So long a person who wants to be forgotten waits for jobs at work.
+FORGET_SECONDS = 15.0
 # A look at the database that takes longer is told of, though it may end well.
 HUNG_SECONDS = 20.0
 
@@ -114,7 +122,7 @@ class Refused(Exception):
 
 
 Reply = Literal["reaction", "message", "private", "mask"]
-"""How a post is answered.
+"""How a post is answered, from the weakest wish to the strongest.
 
 With a quiet reaction, in words that its chat sees, in words that only the sender sees, or with its photos, their faces
 covered.
@@ -194,8 +202,29 @@ class SelfieJob:
         return cls(**{**known, "photos": _photos(data.get("photos", ()))})
 
 
-def _photos(data: Sequence[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
+def _photos(data: Iterable[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
     return tuple(PhotoRef(photo["kind"], tuple(photo["files"]), photo.get("message", 0)) for photo in data)
+
+
+def _photo_sent(job: SelfieJob) -> dict[str, Any]:
+    """Return what an album's job is sent of one of the album's events: its photo, and how to answer."""
+    [photo] = job.photos
+    return {**asdict(photo), "reply": job.reply, "everyone": job.everyone}
+
+
+def _joined(job: SelfieJob, sent: Sequence[Mapping[str, Any]]) -> SelfieJob:
+    """Return an album's job with what it was sent: all photos in their order, answered as the strongest wish wants.
+
+    What an older release sent has no wish.
+    """
+    photos = dict.fromkeys(job.photos + _photos(sent))
+    replies = (job.reply, *(each.get("reply", job.reply) for each in sent))
+    return replace(
+        job,
+        photos=tuple(sorted(photos, key=lambda photo: photo.message)),
+        reply=max(replies, key=get_args(Reply).index),
+        everyone=job.everyone or any(each.get("everyone", False) for each in sent),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +288,10 @@ class PostReader:
         self._service = service
         self._store = store
         self._emoji_map = emoji_map
+        # One for each platform: one that gives its files slowly holds back no other.
+        self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(service.workers + AHEAD)
+        )
 
     async def read(self, job: SelfieJob, channel: Channel, *, patient: bool = True) -> Result:
         """Read every photo; one that cannot be read is an outcome, too.
@@ -281,7 +314,8 @@ class PostReader:
         outcomes = []
         for photo in photos:
             try:
-                outcomes.append(await self._outcome(job, photo, channel, emoji_map))
+                async with self._room[job.platform]:
+                    outcomes.append(await self._outcome(job, photo, channel, emoji_map))
             except NotFetched:
                 if patient:
                     raise
@@ -351,6 +385,20 @@ class _Json(Serializer):
 
 class Jobs:
     """Stores jobs and works on them. One in a process, because DBOS is.
+
+    The photos of an album come as events of their own: one by one, in any order, again, and to any process. One job
+    answers them:
+
+    1. Make. All of the album's events name the same job; whichever comes first makes it. Of two at once, DBOS lets one.
+    2. Add. Every event sends the job its photo and its wish, under a key of its own, so that it counts once however
+       often it comes. So does the event that made the job, because of two at once only one photo is in it.
+    3. Close. When nothing was sent for `ALBUM_SECONDS`, DBOS records that nothing, and the job is closed: whoever takes
+       it over after a crash finds the same photos and wishes before that record. The strongest wish is the album's.
+    4. The sender looks. Who has sent a photo looks for the record: a photo that was not received before it is late.
+    5. The job looks. It sees what was sent while it closed, and was not received: its sender may have looked before the
+       record was there. The one or the other sees it, or both, which is no harm.
+    6. Late. A late photo goes the same way from 1 on, to the job named as the closed one with "-late" behind it. It is
+       answered as strongly as those before it; if it wants more than they, they are answered so, too.
 
     Args:
         engine: the database, from `bot.store.open_database`.
@@ -479,11 +527,7 @@ class Jobs:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     async def submit(self, job: SelfieJob) -> None:
-        """Store a job; when this returns it is safe. A job that is already there stays as it is.
-
-        The events of an album share their job's id: the first one makes the job, all of them add their photo. A photo
-        that comes when this job is closed makes the next one, and that collects the rest.
-        """
+        """Store a job, or add its photo to its album's; when this returns it is safe. One that is there stays so."""
         try:
             await self._take_in(job)
         except DATABASE_TROUBLE:
@@ -514,10 +558,8 @@ class Jobs:
         return True
 
     async def _add_photo(self, job: SelfieJob) -> None:
-        """Add a photo to its album's job; if that was closed without it, to the album's next one."""
-        [photo] = job.photos
-        await DBOS.send_async(job.id, asdict(photo), topic="photo", idempotency_key=f"{job.id}:{job.message}")
-        # The job is closed by the record that nothing more came, and then looks what did: one of us sees the other.
+        sent = _photo_sent(job)
+        await DBOS.send_async(job.id, sent, topic="photo", idempotency_key=f"{job.id}:{job.message}")
         steps = await DBOS.list_workflow_steps_async(job.id)
         received: list[Any] = [step["output"] for step in steps if step["function_name"] == "DBOS.recv"]
         if None not in received:
@@ -525,19 +567,28 @@ class Jobs:
         stored = await DBOS.get_workflow_status_async(job.id)
         if stored is None or stored.input is None:  # forgotten meanwhile
             return
-        album = SelfieJob.from_json(stored.input["args"][0])
-        photos = album.photos + _photos(received[: received.index(None)])
-        if photo.message not in (each.message for each in photos):
-            await self._take_in(replace(album, event=f"{album.event}-late", message=job.message, photos=job.photos))
+        closed = _joined(SelfieJob.from_json(stored.input["args"][0]), received[: received.index(None)])
+        if sent["message"] not in (photo.message for photo in closed.photos):
+            await self._take_in_late(closed, job)
 
-    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> None:
+    async def _take_in_late(self, closed: SelfieJob, job: SelfieJob) -> None:
+        """Let a late photo be answered, and those of its closed album again if they were not as it wants them."""
+        late = replace(_joined(closed, [_photo_sent(job)]), event=f"{closed.event}-late")
+        wants_more = (late.reply, late.everyone) != (closed.reply, closed.everyone)
+        for photo in job.photos + (closed.photos if wants_more else ()):
+            await self._take_in(replace(late, message=str(photo.message), photos=(photo,)))
+
+    async def forget(self, belongs: Callable[[str, str], bool], platform: str) -> int:
         """Erase the jobs of a sender or chat; those at work are waited for, up to 15 seconds.
 
         Args:
             belongs: told a job's sender and chat, says whether it is one of them.
             platform: the channel's name.
+
+        Returns:
+            How many are still at work, and therefore kept.
         """
-        end = time.monotonic() + 15
+        end = time.monotonic() + FORGET_SECONDS
         while True:
             jobs = await DBOS.list_workflows_async(
                 workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
@@ -549,6 +600,7 @@ class Jobs:
                 break
             await asyncio.sleep(0.5)
         await asyncio.to_thread(self._overwrite)
+        return len(ours) - len(done)
 
     async def purge(self) -> None:
         """Erase finished jobs that are old enough, and those of a platform that is not set up any more.
@@ -585,12 +637,13 @@ class Jobs:
             return await self._answer_job(job, again=data.get(TAKEN_IN_BY) != self._process)
 
     async def _answer_job(self, job: SelfieJob, again: bool) -> str:
+        late: asyncio.Task[None] | None = None
         if job.album:
-            photos = job.photos
-            while (more := await DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS)) is not None:
-                photos += tuple(photo for photo in _photos([more]) if photo not in photos)
-            job = replace(job, photos=tuple(sorted(photos, key=lambda photo: photo.message)))
-            await self._look_for_late(job)
+            sent = []
+            while (more := await _step(lambda: DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS))) is not None:
+                sent.append(more)
+            job = _joined(job, sent)
+            late = asyncio.create_task(self._look_for_late(job))  # the answer must not wait for it
         task = asyncio.current_task()
         assert task  # noqa: S101 - DBOS runs each job as one
         self._at_work.add(task)
@@ -600,20 +653,29 @@ class Jobs:
             part = 0
             while (outcome := await self._record(work, part)) == "more":
                 part += 1
+            if late:
+                await late
         finally:
+            if late:
+                late.cancel()
             self._at_work.discard(task)
         return outcome
 
     async def _look_for_late(self, job: SelfieJob) -> None:
-        """Pass on photos that were sent while the job was being closed: who sent them may have seen it open."""
+        """Pass on photos that were sent while the job was being closed, for as long as an answer is of use."""
 
         async def look() -> None:
             for message in await asyncio.to_thread(self._not_received, job):
-                [photo] = _photos([json.loads(message)])
-                await self._add_photo(replace(job, message=str(photo.message), photos=(photo,)))
+                sent = json.loads(message)
+                photo = replace(job, message=str(sent["message"]), photos=(), reply="reaction", everyone=False)
+                await self._add_photo(_joined(photo, [sent]))
 
-        # Outside of DBOS's context, because a step here would shift the numbers of those that are recorded.
-        await _when_the_database_works(lambda: asyncio.create_task(look(), context=Context()), DATABASE_TROUBLE)
+        def look_outside() -> asyncio.Task[None]:
+            # Of DBOS's context, because a step here would shift the numbers of those that are recorded.
+            return asyncio.create_task(look(), context=Context())
+
+        with suppress(*DATABASE_TROUBLE):
+            await _when_the_database_works(look_outside, DATABASE_TROUBLE, self._max_age)
 
     def _not_received(self, job: SelfieJob) -> Sequence[str]:
         """Return what was sent to a job and it did not take: DBOS has no word for that."""
@@ -625,14 +687,7 @@ class Jobs:
 
     async def _record(self, work: _Work, part: int) -> str:
         """Do one part and record it; if the database cannot take that now, the record waits for it, not the answer."""
-        context = assert_current_dbos_context()
-        steps = context.function_id
-
-        async def record() -> str:
-            context.function_id = steps  # always the same step: who takes the job over finds records by number
-            return await DBOS.run_step_async({"name": "answer"}, work.answer_once, part)
-
-        return await _when_the_database_works(record)
+        return await _step(lambda: DBOS.run_step_async({"name": "answer"}, work.answer_once, part))
 
     # Living and dying
 
@@ -706,16 +761,34 @@ class Jobs:
 
 
 async def _when_the_database_works(
-    do: Callable[[], Awaitable[T]], trouble: type[Exception] | tuple[type[Exception], ...] = SQLAlchemyError
+    do: Callable[[], Awaitable[T]],
+    trouble: type[Exception] | tuple[type[Exception], ...] = SQLAlchemyError,
+    seconds: float = math.inf,
 ) -> T:
+    """Do something as often as it takes; after so many seconds the trouble is raised."""
     wait = FIRST_WAIT
+    end = time.monotonic() + seconds
     while True:
         try:
             return await do()
         except trouble as error:
             log.warning("database_trouble", kind=type(error).__name__)
+            if time.monotonic() > end:
+                raise
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+async def _step(do: Callable[[], Awaitable[T]]) -> T:
+    """Do what DBOS records of a job, as often as it takes until the database works."""
+    context = assert_current_dbos_context()
+    steps = context.function_id
+
+    async def step() -> T:
+        context.function_id = steps  # always the same step: who takes the job over finds records by number
+        return await do()
+
+    return await _when_the_database_works(step)
 
 
 def _ago(seconds: float) -> str:
@@ -771,7 +844,8 @@ class _Work:
             except (TryAgain, SQLAlchemyError) as error:  # the platform's trouble, or the database's
                 if part == 0 and self._unfetched_since is not None:
                     self._result = None  # where no word gets through either, the photo may yet come
-                pause = max(wait, getattr(error, "after", 0))
+                asked = max(wait, getattr(error, "after", 0))
+                pause = max(0.0, min(asked, self._until - time.monotonic()))  # then it is too late anyhow
                 self._metrics.retries.labels(job.platform).inc()
                 kind = type(error.__cause__ or error).__name__
                 log.info("job_tried_again", platform=job.platform, kind=kind, after=round(pause, 1))

@@ -75,7 +75,7 @@ class LiveStreams:
             if refusal:
                 raise _Ended(FULL, refusal)
             with self._place(address):
-                await _Stream(socket, self._service, self._map).run()
+                await _Stream(socket, self._service, self._map, address).run()
         except _Ended as end:
             log.info("live_ended", code=end.error.code)
             with suppress(WebSocketDisconnect):
@@ -114,13 +114,14 @@ class _Ended(Exception):
 class _Stream:
     """One connection, accepted."""
 
-    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap) -> None:
+    def __init__(self, socket: WebSocket, service: PhotoService, emoji_map: EmojiMap, address: str) -> None:
         self._socket = socket
         self._service = service
         self._map = emoji_map
+        self._address = address
         self._steady = Steady(emoji_map)
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._explained: list[str] = []
+        self._explained: list[str | None] = []
         self._places: tuple[Box, ...] = ()
         self._looked_around = -LOOK_AROUND_SECONDS
 
@@ -172,7 +173,7 @@ class _Stream:
         """Follow the faces of the last frame, or look for all when it is time."""
         if now - self._looked_around >= LOOK_AROUND_SECONDS:
             self._places, self._looked_around = (), now
-        reading = await self._service.read(frame, before=self._places)
+        reading = await self._service.read(frame, before=self._places, address=self._address)
         self._places = tuple(face.box for face in reading.faces)
         return reading
 
@@ -182,12 +183,16 @@ class _Stream:
         Later the averages move on while the answer still stands, and would explain another one.
         """
         answer = reading.to_json()
+        explained: list[str | None] = []
         for index, face in enumerate(reading.faces):
-            if self._explained[index : index + 1] != [face.rule]:
+            known = self._explained[index : index + 1] == [face.rule]
+            if not known:
                 explanation = explain(self._map, face, len(reading.faces))
-                if explanation.rule == face.rule:
+                known = explanation.rule == face.rule
+                if known:
                     answer["faces"][index]["explanation"] = explanation.to_json()
-        self._explained = [face.rule for face in reading.faces]
+            explained.append(face.rule if known else None)
+        self._explained = explained
         return answer
 
 

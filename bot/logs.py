@@ -21,6 +21,14 @@ class _Discreet(structlog.stdlib.ProcessorFormatter):
         return _TOKEN.sub("<token>", super().format(record))
 
 
+def _place_and_kind(record: logging.LogRecord) -> bool:
+    """Leave no more of DBOS's remarks: they name jobs, and so people, and quote what the database was asked."""
+    kind = (record.exc_info or sys.exc_info())[0]
+    record.msg, record.args = f"dbos: {kind.__name__ if kind else 'remark'} at {record.filename}:{record.lineno}", ()
+    record.exc_info = record.exc_text = record.stack_info = None
+    return True
+
+
 def configure_logs(style: Literal["auto", "console", "json"], level: str) -> None:
     """Send our own log and that of the libraries to standard error in one style."""
     as_console = style == "console" or (style == "auto" and sys.stderr.isatty())
@@ -52,6 +60,10 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))
     # Bolt warns of tokens in the environment that it does not use, and of workspaces that have not installed us.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
+    dbos = logging.getLogger("dbos")
+    dbos.addFilter(_place_and_kind)
+    # Where it finds no handler it makes one of its own, past ours.
+    dbos.handlers, dbos.propagate = [logging.NullHandler()], True
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -13,6 +13,8 @@ from prometheus_client import (
 )
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+# A job may wait for minutes, until FACE2EMOJI_JOB_MAX_AGE (900 seconds by default).
+_JOB_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 900)
 
 
 class Metrics:
@@ -57,8 +59,8 @@ class Metrics:
         )
         self.answer_seconds = Histogram(
             "face2emoji_answer_seconds",
-            "From posting a photo, in whole seconds, to its answer.",
-            buckets=_SECONDS,
+            "From posting a photo to its answer; Telegram tells whole seconds of the first.",
+            buckets=_JOB_SECONDS,
             registry=registry,
         )
         self.retries = Counter(

@@ -8,6 +8,7 @@ that cannot be read, and not tried again. Pixels, names and what a face says are
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
-from bot.errors import Busy, InternalError, NotReady, ReaderDied
+from bot.errors import Busy, InternalError, NotReady, RateLimited, ReaderDied
 from bot.metrics import Metrics
 from bot.reader_process import ReadingFailed
 from inference import Face2EmojiError, Reading, UnreadableImage
@@ -78,7 +79,7 @@ class PhotoService:
         self._loaded = 0
         self._returning = 0
         self._replacements: set[asyncio.Task[None]] = set()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
         self._closing = asyncio.Event()
         self._hurried: set[asyncio.Timeout] = set()
         self._given_up = False
@@ -90,25 +91,42 @@ class PhotoService:
         """True from the first loaded reader until closing, unless all died and could not be replaced at once."""
         return self._loaded + self._returning > 0 and not self._closing.is_set()
 
+    @property
+    def workers(self) -> int:
+        """So many photos are read at a time."""
+        return len(self._threads)
+
     async def load(self) -> None:
         """Load all readers, one after another; photos are read from the first one on."""
         for thread in self._threads:
             await self._hire(thread)
 
-    def check(self) -> None:
+    def check(self, address: str = "") -> None:
         """Say no before a photo is even received.
+
+        Args:
+            address: whose it is, for the share of one address, half of the line; empty: no such share.
 
         Raises:
             NotReady: no reader is loaded, or the service is closing.
             Busy: the line is full.
+            RateLimited: its half of the line is.
         """
         if not self.ready or self._given_up:
             raise NotReady
-        if self._waiting >= self._queue_limit:
+        if self._waiting.total() >= self._queue_limit:
             raise Busy
+        if address and self._waiting[address] >= max(1, self._queue_limit // 2):
+            raise RateLimited
 
     async def read(
-        self, data: bytes, *, patient: bool = False, main_only: bool = False, before: Sequence[Box] = ()
+        self,
+        data: bytes,
+        *,
+        patient: bool = False,
+        main_only: bool = False,
+        before: Sequence[Box] = (),
+        address: str = "",
     ) -> Reading:
         """Read one photo.
 
@@ -117,16 +135,23 @@ class PhotoService:
             patient: wait behind a full line too, as a job does whose number is bounded elsewhere.
             main_only: only the answer for the whole picture is asked for.
             before: where the faces were in the last picture of the same video, to follow them.
+            address: see `check`.
 
         Raises:
             PhotoError: the photo's fault; UnreadableImage also when reading it ended the reader.
-            NotReady, Busy: see `check`; Busy also when the answer takes longer than the time limit.
+            NotReady, Busy, RateLimited: see `check`; Busy also when the answer takes longer than the time limit.
             InternalError: our fault; the worker lives on.
         """
-        return await self._work(lambda reader: reader.read(data, main_only=main_only, before=before), patient)
+        return await self._work(lambda reader: reader.read(data, main_only=main_only, before=before), patient, address)
 
     async def mask(
-        self, data: bytes, *, patient: bool = False, everyone: bool = False, emoji_map: EmojiMap | None = None
+        self,
+        data: bytes,
+        *,
+        patient: bool = False,
+        everyone: bool = False,
+        emoji_map: EmojiMap | None = None,
+        address: str = "",
     ) -> Masked:
         """Cover the faces of one photo with their emoji.
 
@@ -135,19 +160,22 @@ class PhotoService:
             patient: as in `read`.
             everyone: cover what may be a face, too.
             emoji_map: chooses the emoji; None for the reader's own map.
+            address: see `check`.
 
         Raises:
             Face2EmojiError: as in `read`.
         """
-        return await self._work(lambda reader: reader.mask(data, everyone=everyone, emoji_map=emoji_map), patient)
+        return await self._work(
+            lambda reader: reader.mask(data, everyone=everyone, emoji_map=emoji_map), patient, address
+        )
 
-    async def _work(self, work: Callable[[Reader], T], patient: bool) -> T:
+    async def _work(self, work: Callable[[Reader], T], patient: bool, address: str) -> T:
         """Do something with one photo on the next free reader."""
         outcome = "dropped"
         try:
             if not (patient and self.ready):
-                self.check()
-            done = await self._work_in_time(work, patient)
+                self.check(address)
+            done = await self._work_in_time(work, patient, address)
             outcome = "read"
         except Face2EmojiError as error:
             outcome = error.code
@@ -161,11 +189,11 @@ class PhotoService:
         finally:
             self._metrics.photos.labels(outcome).inc()
 
-    async def _work_in_time(self, work: Callable[[Reader], T], patient: bool) -> T:
+    async def _work_in_time(self, work: Callable[[Reader], T], patient: bool, address: str) -> T:
         end = asyncio.get_running_loop().time() + self._timeout
         while True:
             async with self._until(end, patient):
-                worker = await self._next_worker()
+                worker = await self._next_worker(address)
             try:
                 # Tried again, a job's photo that hangs would hang again: it waits until its reader is killed for it.
                 async with self._until(None if patient else end, patient):
@@ -203,15 +231,16 @@ class PhotoService:
         for thread in self._threads:
             thread.shutdown(wait=False)
 
-    async def _next_worker(self) -> _Worker:
-        self._waiting += 1
-        self._metrics.waiting.set(self._waiting)
+    async def _next_worker(self, address: str) -> _Worker:
+        self._waiting[address] += 1
+        self._metrics.waiting.set(self._waiting.total())
         started = perf_counter()
         try:
             return await self._idle.get()
         finally:
-            self._waiting -= 1
-            self._metrics.waiting.set(self._waiting)
+            self._waiting[address] -= 1
+            self._waiting += Counter()  # forgets who has none left
+            self._metrics.waiting.set(self._waiting.total())
             self._metrics.wait_seconds.observe(perf_counter() - started)
 
     async def _work_on(self, worker: _Worker, work: Callable[[Reader], T]) -> T:

@@ -89,6 +89,7 @@ class Phrases:
     forgot_private: str
     forgot_group: str
     forgot_member: str
+    forgot_later: str
 
     emoji_needs_photo: str
     mask_needs_photo: str
@@ -244,6 +245,7 @@ ENGLISH = Phrases(
         "Done. Every note of what I answered you here is erased. The settings of the group are kept; they are the "
         "admins'."
     ),
+    forgot_later="Not everything is erased yet: some photos are still being answered. Ask again in a few minutes.",
     emoji_needs_photo="Reply to a photo with /emoji, and I'll read it.",
     mask_needs_photo="Reply to a photo with /mask, or write it below a photo, and I'll cover the faces with emoji.",
     not_a_photo="Send me a photo with a face in it, and I'll answer with the emoji that matches.",
@@ -379,6 +381,10 @@ GERMAN = Phrases(
     forgot_member=(
         "Fertig. Alle Notizen darüber, was ich dir hier beantwortet habe, sind gelöscht. Die Einstellungen der Gruppe "
         "bleiben; über sie entscheiden die Admins."
+    ),
+    forgot_later=(
+        "Noch ist nicht alles gelöscht: Einige Fotos werden gerade noch beantwortet. Frag "
+        "in ein paar Minuten noch einmal."
     ),
     emoji_needs_photo="Antworte mit /emoji auf ein Foto, dann lese ich es.",
     mask_needs_photo=(
@@ -516,6 +522,9 @@ SPANISH = Phrases(
         "Listo. He borrado toda nota de lo que te respondí aquí. Los ajustes del grupo se mantienen: son cosa de los "
         "administradores."
     ),
+    forgot_later=(
+        "Aún no está todo borrado: todavía se están respondiendo algunas fotos. Vuelve a pedirlo en unos minutos."
+    ),
     emoji_needs_photo="Responde a una foto con /emoji y la leo.",
     mask_needs_photo="Responde a una foto con /mask, o escríbelo en su texto, y tapo las caras con emojis.",
     not_a_photo="Envíame una foto con una cara y te respondo con el emoji que encaja.",
@@ -646,6 +655,7 @@ KOREAN = Phrases(
     forgot_member=(
         "다 지웠어요. 여기에서 보낸 사진에 답한 기록이 모두 사라졌어요. 그룹 설정은 관리자의 것이라 그대로 둬요."
     ),
+    forgot_later="아직 다 지우지 못했어요. 답하고 있는 사진이 남아 있어요. 몇 분 뒤에 다시 요청해 주세요.",
     emoji_needs_photo="사진에 /emoji 명령으로 답장하면 읽어 드려요.",
     mask_needs_photo="사진에 /mask 명령으로 답장하거나 사진 설명에 적으면 얼굴을 이모지로 가려 드려요.",
     not_a_photo="얼굴이 나온 사진을 보내 주시면 어울리는 이모지로 답해 드려요.",

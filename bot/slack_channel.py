@@ -54,6 +54,9 @@ SOCKET_LOG.setLevel(logging.CRITICAL)
 
 # Slack's requests have some kilobytes; a window's files are links.
 MOST_REQUEST_BYTES = 1_000_000
+# So old a signature may be, for Slack's own library, too.
+SIGNED_SECONDS = 300
+NOT_SLACK = "This is no request of Slack's."
 # Other kinds of messages are edits, deletions, joins, and what programs post.
 POSTS = (None, "file_share", "thread_broadcast")
 # Kinds of requests, as Slack calls them.
@@ -335,6 +338,8 @@ class SlackChannel:
         """Take an event, a command or a press over HTTP; 200 says that it is stored."""
         if not self._listening:
             return PlainTextResponse("not yet", 503)
+        if not self._may_be_signed(request):
+            return PlainTextResponse(NOT_SLACK, 401)
         body = bytearray()
         try:
             async for chunk in request.stream():
@@ -344,12 +349,20 @@ class SlackChannel:
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is there to see it but the metrics
         if not self._is_signed(bytes(body), request):
-            return PlainTextResponse("This is no request of Slack's.", 401)
+            return PlainTextResponse(NOT_SLACK, 401)
         try:
             asked = to_async_bolt_request(request, bytes(body))
             return to_starlette_response(await self._app.async_dispatch(asked))
         except Exception as error:  # Bolt stumbles over what is strange
             return to_starlette_response(await self._on_error(error, {}))
+
+    def _may_be_signed(self, request: Request) -> bool:
+        """Look at the headers first: what strangers send need not be taken in."""
+        try:
+            age = abs(time.time() - int(request.headers["x-slack-request-timestamp"]))
+        except (KeyError, ValueError):
+            return False
+        return age <= SIGNED_SECONDS and "x-slack-signature" in request.headers
 
     def _is_signed(self, body: bytes, request: Request) -> bool:
         try:
@@ -549,7 +562,7 @@ class SlackChannel:
         await self._store.forget_workspace(PLATFORM, team)
         self._spawn(self._jobs.forget(lambda _sender, chat: chat.startswith(f"{team}/"), PLATFORM))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         async def guarded() -> None:
             try:
                 await work

@@ -297,21 +297,24 @@ class Commands:
 
     async def _forget(self, asked: _Asked) -> str:
         if asked.is_direct:
-            await self.erase(asked.team, asked.user)
-            return asked.slack.forgot_direct
+            is_left = await self.erase(asked.team, asked.user)
+            return asked.slack.forgot_later if is_left else asked.slack.forgot_direct
         here, everything = asked.chat, asked.person.is_member
         if everything:
             was_on = (await self._store.chat(PLATFORM, here)).auto
             await self._store.forget_chat(PLATFORM, here)
             if was_on:
                 await self._show_switch(asked, auto=False)
-        await self._jobs.forget(lambda sender, chat: chat == here and (everything or sender == asked.user), PLATFORM)
+        if await self._jobs.forget(
+            lambda sender, chat: chat == here and (everything or sender == asked.user), PLATFORM
+        ):
+            return asked.slack.forgot_later
         return asked.slack.forgot_channel if everything else asked.slack.forgot_member
 
-    async def erase(self, team: str, user: str) -> None:
-        """Erase what is kept of a person, but for the wish not to be read."""
+    async def erase(self, team: str, user: str) -> int:
+        """Erase what is kept of a person, but for the wish not to be read; return how many jobs are still at work."""
         await self._store.forget_chat(PLATFORM, chat_of(team, user))
-        await self._jobs.forget(lambda sender, chat: sender == user and chat.startswith(f"{team}/"), PLATFORM)
+        return await self._jobs.forget(lambda sender, chat: sender == user and chat.startswith(f"{team}/"), PLATFORM)
 
     def _refused(self, error: SlackApiError, asked: _Asked) -> str:
         code = error.response.get("error")
@@ -341,8 +344,8 @@ class Commands:
     async def press_home(self, ask: Ask, action: str) -> None:
         """Carry out a button of the App Home."""
         if action == slack_blocks.ERASE:
-            await self.erase(ask.team, ask.user)
-            await self.explain(ask, "forgot_direct")
+            is_left = await self.erase(ask.team, ask.user)
+            await self.explain(ask, "forgot_later" if is_left else "forgot_direct")
         else:
             person = chat_of(ask.team, ask.user)
             await self._store.opt_out(PLATFORM, person, out=action == slack_blocks.STOP_READING)

@@ -193,7 +193,11 @@ class Downloads:
 
     def open(self) -> None:
         """Get ready; to be called inside the event loop."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=True)
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=SECONDS),
+            trust_env=True,
+            cookie_jar=aiohttp.DummyCookieJar(),  # one workspace's cookies are for no other
+        )
 
     async def close(self) -> None:
         """Hang up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 # An installation that is begun must be finished in this time.
 STATE_SECONDS = 600
+REASON = re.compile("[a-z_]{1,40}")
 FAILURES = {
     "access_denied": "Nothing was installed, because the request was declined in Slack.",
     "invalid_browser": "The installation was begun in another browser, or this page was opened twice.",
@@ -166,7 +168,9 @@ async def _succeeded(args: AsyncSuccessArgs) -> BoltResponse:
 
 
 async def _failed(args: AsyncFailureArgs) -> BoltResponse:
-    text = FAILURES.get(args.reason, f"Slack ended the installation ({args.reason}).")
+    # It comes from the address, which anybody may have made up: a page of ours shows nobody else's sentences.
+    reason = f" ({args.reason})" if REASON.fullmatch(args.reason) else ""
+    text = FAILURES.get(args.reason, f"Slack ended the installation{reason}.")
     page = _page("Face2Emoji was not installed", text, INSTALL_PATH, "Start again")
     return _ended(args.suggested_status_code, page, args.settings.state_utils)
 

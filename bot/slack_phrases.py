@@ -32,6 +32,7 @@ class SlackPhrases:
         unknown_emoji: {name} is what Slack's table and the workspace's own emoji lack.
         unknown_expression: {expressions} lists the known ones.
         forgot_member: what guests and people of other workspaces get in a channel.
+        forgot_later: the answer where photos are still at work after some seconds.
         photo_needed: the answer to a mention without a photo.
         no_photo_message: the answer to the shortcut on a message without a photo.
         shared: stands above an answer that the whole channel sees; {user} is a mention of who asked.
@@ -78,6 +79,7 @@ class SlackPhrases:
     forgot_direct: str
     forgot_channel: str
     forgot_member: str
+    forgot_later: str
 
     photo_needed: str
     no_photo_thread: str
@@ -216,6 +218,7 @@ ENGLISH = SlackPhrases(
         "Done. Every note of what I answered you here is erased. The channel's settings stay: they belong to the "
         "members of this workspace."
     ),
+    forgot_later="Not everything is erased yet: some photos are still being answered. Ask again in a few minutes.",
     photo_needed="Mention me in a photo's caption or in its thread, and I read it.",
     no_photo_thread="I find no photo in this thread.",
     no_photo_message="I find no photo in this message.",
@@ -368,6 +371,10 @@ GERMAN = SlackPhrases(
         "Fertig. Alle Notizen darüber, was ich dir hier beantwortet habe, sind gelöscht. Die Einstellungen des "
         "Channels bleiben; über sie entscheiden die Mitglieder dieses Workspace."
     ),
+    forgot_later=(
+        "Noch ist nicht alles gelöscht: Einige Fotos werden gerade noch beantwortet. Frag "
+        "in ein paar Minuten noch einmal."
+    ),
     photo_needed="Erwähne mich in der Bildunterschrift oder im Thread eines Fotos, dann lese ich es.",
     no_photo_thread="Ich finde in diesem Thread kein Foto.",
     no_photo_message="Ich finde in dieser Nachricht kein Foto.",
@@ -519,6 +526,9 @@ SPANISH = SlackPhrases(
         "Listo. He borrado toda nota de lo que te respondí aquí. Los ajustes del canal se mantienen: son cosa de los "
         "miembros de este espacio de trabajo."
     ),
+    forgot_later=(
+        "Aún no está todo borrado: todavía se están respondiendo algunas fotos. Vuelve a pedirlo en unos minutos."
+    ),
     photo_needed="Mencióname en el texto de una foto o en su hilo y la leo.",
     no_photo_thread="No encuentro ninguna foto en este hilo.",
     no_photo_message="No encuentro ninguna foto en este mensaje.",
@@ -658,6 +668,7 @@ KOREAN = SlackPhrases(
         "다 지웠어요. 여기에서 보낸 사진에 답한 기록이 모두 사라졌어요. 채널 설정은 이 워크스페이스 멤버의 것이라 "
         "그대로 둬요."
     ),
+    forgot_later="아직 다 지우지 못했어요. 답하고 있는 사진이 남아 있어요. 몇 분 뒤에 다시 요청해 주세요.",
     photo_needed="사진 설명이나 사진의 스레드에서 저를 멘션하면 읽어 드려요.",
     no_photo_thread="이 스레드에서 사진을 찾지 못했어요.",
     no_photo_message="이 메시지에서 사진을 찾지 못했어요.",

@@ -71,6 +71,12 @@ POSTGRESQL = {
 }
 """How to connect, by libpq's own names."""
 
+_POOL: dict[str, Any] = {
+    "pool_size": 10,
+    "max_overflow": 20,
+    "hide_parameters": True,  # what is stored is for no error's text
+}
+
 _SETTING_UP = 5104310  # any number that is ours
 
 
@@ -98,10 +104,10 @@ def open_database(url: str) -> sa.Engine:
 def _engine(url: str) -> sa.Engine:
     if url.startswith("sqlite"):
         in_turns = {"timeout": WRITE_SECONDS, "factory": partial(Connection, Turns())}
-        engine = sa.create_engine(url, connect_args=in_turns, pool_size=10, max_overflow=20)
+        engine = sa.create_engine(url, connect_args=in_turns, **_POOL)
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
-        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=POSTGRESQL)
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=POSTGRESQL, **_POOL)
         sa.event.listen(engine, "connect", _prepare_postgresql)
     return engine
 

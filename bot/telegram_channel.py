@@ -37,6 +37,7 @@ from telegram import (
 from telegram.constants import ChatAction, ChatType, UpdateType
 from telegram.error import (
     BadRequest,
+    ChatMigrated,
     Conflict,
     EndPointNotFound,
     Forbidden,
@@ -80,6 +81,9 @@ COMMAND_SECONDS = 1.0
 CLOSING_SECONDS = 2.0
 REACTIONS_KEPT = 600.0
 REACTIONS_REMEMBERED = 10_000
+# So long, in seconds, a group's album whose photos nobody asked about yet may wait for the one whose caption does.
+ALBUM_KEPT = 10.0
+ALBUMS_REMEMBERED = 1_000
 TYPING_SECONDS = 4.5
 GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL)
 
@@ -140,6 +144,7 @@ class TelegramChannel:
         self._secret = hmac.new(token.encode(), b"face2emoji webhook", hashlib.sha256).hexdigest()
         self._commands = Commands(self.bot, jobs, store, emoji_map, service, retention=retention)
         self._reactions = Recent[str, frozenset[str] | None](REACTIONS_REMEMBERED, REACTIONS_KEPT)
+        self._unasked = Recent[str, dict[str, SelfieJob]](ALBUMS_REMEMBERED, ALBUM_KEPT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_chats: set[int] = set()
         self._public_url = public_url
@@ -322,6 +327,8 @@ class TelegramChannel:
             if masks and command:
                 job = replace(job, reply="mask", everyone="all" in map(str.lower, command.words))
             await self._jobs.submit(job)
+            for earlier in self._unasked.get(job.id, {}).values():
+                await self._jobs.join(earlier)
         else:
             await self._soon(asking.chat_id, self._commands.explain_photo(asking, masks=masks))
 
@@ -332,8 +339,11 @@ class TelegramChannel:
             return
         if (await self._store.chat(PLATFORM, str(message.chat_id))).auto:
             await self._jobs.submit(self._job(update, message, message, photo))
-        elif message.media_group_id:  # its caption, on another photo, may have asked
-            await self._jobs.join(self._job(update, message, message, photo))
+        elif message.media_group_id:  # its caption, on another photo, may have asked, or may yet ask
+            job = self._job(update, message, message, photo)
+            # Kept first, as who asks looks here last: so one of the two sees the other.
+            self._unasked.keep(job.id, {**self._unasked.get(job.id, {}), job.message: job})
+            await self._jobs.join(job)
 
     def _job(self, update: Update, asking: Message, target: Message, photo: PhotoRef) -> SelfieJob:
         album = asking.media_group_id
@@ -434,29 +444,37 @@ class TelegramChannel:
     async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:  # noqa: ARG002
         """Give one part of the answer; see `bot.jobs.Channel`."""
         with _platform_errors():
-            if job.reply == "reaction":
-                await self._react(job, result)
-                return False
-            if job.reply == "mask":
-                return await self._give_masked(job, result, part)
-            messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
-            if part < len(messages):
-                message = messages[part]
-                await self.bot.send_message(
-                    job.chat,
-                    message.text,
-                    message_thread_id=_thread(job),
-                    reply_parameters=_reply_to(job) if part == 0 else None,
-                    reply_markup=self._commands.keyboard(job.chat, message.rows),
-                )
-            return part + 1 < len(messages)
+            try:
+                return await self._give(job, result, part)
+            except ChatMigrated as error:  # the group became a supergroup, and its old chat takes nothing any more
+                new = str(error.new_chat_id)
+            await self._store.move_chat(PLATFORM, job.chat, new)
+            return await self._give(_moved(job, new), result, part)
+
+    async def _give(self, job: SelfieJob, result: Result, part: int) -> bool:
+        if job.reply == "reaction":
+            await self._react(job, result)
+            return False
+        if job.reply == "mask":
+            return await self._give_masked(job, result, part)
+        messages = answers.answer(result.outcomes, phrases(job.language), result.model, self._limit)
+        if part < len(messages):
+            message = messages[part]
+            await self.bot.send_message(
+                job.chat,
+                message.text,
+                message_thread_id=_thread(job),
+                reply_parameters=_reply_to(int(job.message)) if part == 0 else None,
+                reply_markup=self._commands.keyboard(job.chat, message.rows),
+            )
+        return part + 1 < len(messages)
 
     async def _give_masked(self, job: SelfieJob, result: Result, part: int) -> bool:
         """Answer one photo of the post with its picture, or with the reason why there is none."""
         outcomes = result.outcomes[: answers.MAX_PHOTOS]
         language = phrases(job.language)
         words = answers.mask_words(outcomes[part], language, self._limit)
-        reply_to = ReplyParameters(job.photos[part].message, allow_sending_without_reply=True)
+        reply_to = _reply_to(job.photos[part].message)
         masked = outcomes[part].masked
         if masked is not None:
             try:
@@ -479,11 +497,11 @@ class TelegramChannel:
         face = answers.surest_face(result.outcomes)
         if face is None:
             return
-        emoji = face.emoji
-        if reaction := answers.nearest(emoji, await self._allowed(job.chat)):
+        emoji, message = face.emoji, int(job.message)
+        if message and (reaction := answers.nearest(emoji, await self._allowed(job.chat))):
             try:
                 # Always wrapped: a bare string outside the library's list would become the id of a custom emoji.
-                await self.bot.set_message_reaction(job.chat, int(job.message), [ReactionTypeEmoji(reaction)])
+                await self.bot.set_message_reaction(job.chat, message, [ReactionTypeEmoji(reaction)])
                 return
             except BadRequest as error:
                 if "REACTION" not in error.message.upper():
@@ -494,7 +512,7 @@ class TelegramChannel:
             job.chat,
             emoji.character,
             message_thread_id=_thread(job),
-            reply_parameters=_reply_to(job),
+            reply_parameters=_reply_to(message),
             disable_notification=True,
         )
 
@@ -545,8 +563,14 @@ def _thread(job: SelfieJob) -> int | None:
     return int(job.thread) if job.thread else None
 
 
-def _reply_to(job: SelfieJob) -> ReplyParameters:
-    return ReplyParameters(int(job.message), allow_sending_without_reply=True)
+def _reply_to(message: int) -> ReplyParameters | None:
+    return ReplyParameters(message, allow_sending_without_reply=True) if message else None
+
+
+def _moved(job: SelfieJob, chat: str) -> SelfieJob:
+    """Return a group's job for its supergroup, which counts messages anew: the old numbers are others' there."""
+    photos = tuple(replace(photo, message=0) for photo in job.photos)
+    return replace(job, chat=chat, message="0", photos=photos)
 
 
 async def _insist(call: Callable[[], Awaitable[Any]]) -> None:

@@ -256,7 +256,8 @@ class Commands:
         is_admin = await self._is_admin(message)
         if is_admin:
             await self._store.forget_chat(PLATFORM, here)
-        await self._jobs.forget(lambda sender, chat: sender == asker or (is_admin and chat == here), PLATFORM)
+        if await self._jobs.forget(lambda sender, chat: sender == asker or (is_admin and chat == here), PLATFORM):
+            return language.forgot_later
         if message.chat.type == ChatType.PRIVATE:
             return language.forgot_private
         return language.forgot_group if is_admin else language.forgot_member

@@ -40,6 +40,7 @@ from bot.errors import (
     UpgradeRequired,
     WrongContentType,
     WrongHost,
+    WrongOrigin,
     WrongSwitch,
 )
 from bot.live import LiveStreams
@@ -62,6 +63,7 @@ T = TypeVar("T")
 STATUS: dict[type[Face2EmojiError], int] = {
     BadRequest: 400,
     UnreadableImage: 400,
+    WrongOrigin: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
     TooSlow: 408,
@@ -176,7 +178,7 @@ class WebChannel:
         """Take the bytes of a photo, answer its reading; ``?explain=1`` adds to each face why it got its emoji."""
 
         async def answer(data: bytes, explained: bool) -> Response:
-            reading = await self._service.read(data)
+            reading = await self._service.read(data, address=self._sharer(request))
             json = reading.to_json()
             if explained:
                 for face, shown in zip(reading.faces, json["faces"], strict=True):
@@ -189,7 +191,7 @@ class WebChannel:
         """Take the bytes of a photo, answer it with its faces covered; ``?everyone=1`` covers the doubtful, too."""
 
         async def answer(data: bytes, everyone: bool) -> Response:
-            masked = await self._service.mask(data, everyone=everyone)
+            masked = await self._service.mask(data, everyone=everyone, address=self._sharer(request))
             covered = len(masked.reading.faces) + len(masked.reading.unread)
             return Response(masked.jpeg, media_type="image/jpeg", headers={"x-faces-covered": str(covered)})
 
@@ -200,13 +202,12 @@ class WebChannel:
         if not self._is_ours(socket):
             await socket.close()
             return
-        address = _address(socket)
         refusal: BotError | None = None
-        if not self._rate_limit.allows(address):
+        if not self._rate_limit.allows(_address(socket)):
             refusal = RateLimited()
         elif not self._service.ready:
             refusal = NotReady()
-        await self._live.serve(socket, address if self._shares else "", refusal)
+        await self._live.serve(socket, self._sharer(socket), refusal)
 
     async def no_live(self, _request: Request) -> Response:
         """Say that a WebSocket lives here, and how to ask for it."""
@@ -225,14 +226,14 @@ class WebChannel:
             return _error(NotFound())
         return Response(svg, media_type="image/svg+xml")
 
-    def _is_ours(self, socket: WebSocket) -> bool:
-        """Return False for a page of another site: browsers let any page open a WebSocket, and say which it is.
+    def _is_ours(self, connection: HTTPConnection) -> bool:
+        """Return False for a page of another site: browsers let any page send here, and say which it is.
 
         Hosts are compared without the scheme: a proxy may have taken TLS off.
         """
-        origin = socket.headers.get("origin")
+        origin, host = (connection.headers.get(name) for name in ("origin", "host"))
         try:
-            return origin is None or urlsplit(origin).netloc in {socket.headers.get("host"), self._public_host} - {""}
+            return origin is None or urlsplit(origin).netloc in {host, self._public_host} - {""}
         except ValueError:  # no browser's
             return False
 
@@ -274,13 +275,19 @@ class WebChannel:
         return Response(self._metrics.exposition(), media_type=Metrics.content_type)
 
     def _admit(self, request: Request) -> None:
+        if not self._is_ours(request):
+            raise WrongOrigin
         if not self._rate_limit.allows(_address(request)):
             raise RateLimited
         if request.headers.get("content-type", "").lower().startswith(_NOT_PHOTOS):
             raise WrongContentType
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongContentType(WrongContentType.encoded)
-        self._service.check()
+        self._service.check(self._sharer(request))
+
+    def _sharer(self, connection: HTTPConnection) -> str:
+        """Return whose share of the places it takes; nobody's, where all may come from one address."""
+        return _address(connection) if self._shares else ""
 
 
 def _address(connection: HTTPConnection) -> str:
@@ -289,7 +296,7 @@ def _address(connection: HTTPConnection) -> str:
 
 def _is_form(request: Request) -> bool:
     """Tell whether the body calls itself a form: so curl calls whatever it is told to send."""
-    return request.headers.get("content-type", "").startswith(_FORM)
+    return request.headers.get("content-type", "").lower().startswith(_FORM)
 
 
 def _paths(app: Starlette) -> set[str]:
@@ -299,10 +306,10 @@ def _paths(app: Starlette) -> set[str]:
 def _is_on(request: Request, switch: str) -> bool:
     if unknown := request.query_params.keys() - {switch}:
         raise WrongSwitch(WrongSwitch.unknown.format(unknown=min(unknown)[:20], switch=switch))
-    value = request.query_params.get(switch, "0")
-    if value not in ("0", "1"):
+    values = request.query_params.getlist(switch) or ["0"]
+    if values not in (["0"], ["1"]):
         raise WrongSwitch(WrongSwitch.sentence.format(switch=switch))
-    return value == "1"
+    return values == ["1"]
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inference.errors import UnreadableImage
+from inference.containers import Budget
 
 # A photo has a handful, a grid of photos some hundreds; each costs time, however short it is.
 _MOST_PARTS = 20_000
@@ -28,23 +28,6 @@ class _Bits:
         self._left -= count
         number = self._number >> self._left if self._left >= 0 else self._number << -self._left
         return number & ((1 << count) - 1)
-
-
-class _Budget:
-    """Ends the reading of files made to take long."""
-
-    def __init__(self, parts: int) -> None:
-        self._parts = parts
-
-    def spend(self, parts: int = 1) -> None:
-        """Count parts.
-
-        Raises:
-            UnreadableImage: more than any photo has.
-        """
-        self._parts -= parts
-        if self._parts < 0:
-            raise UnreadableImage("The AVIF has an absurd number of parts. Send a copy saved anew.")
 
 
 class _Numbers:
@@ -70,7 +53,7 @@ def frame_sizes(data: bytes) -> Iterator[tuple[int, int]]:
     Raises:
         UnreadableImage: more parts than any photo has.
     """
-    budget = _Budget(_MOST_PARTS)
+    budget = Budget("AVIF", _MOST_PARTS)
     for coded in _coded(data, budget):
         at = 0
         while at < len(coded) and not coded[at] & 0x80:
@@ -125,11 +108,11 @@ def _skip_operating_points(bits: _Bits) -> None:
             bits.read(4)
 
 
-def _coded(data: bytes, budget: _Budget) -> Iterator[memoryview]:
+def _coded(data: bytes, budget: Budget) -> Iterator[memoryview]:
     """Yield what may be AV1: each item of a picture, and each chunk of a track up to the end of the file."""
     view = memoryview(data)
     idat = data.find(b"idat") + 4  # one that is in a file twice is libavif's to refuse
-    joined = _Budget(2 * len(data))
+    joined = Budget("AVIF", 2 * len(data))
     for box in re.finditer(b"iloc|stco|co64", data):
         budget.spend()
         if box[0] == b"iloc":
@@ -143,7 +126,7 @@ def _coded(data: bytes, budget: _Budget) -> Iterator[memoryview]:
             yield view[numbers.read(size) :]
 
 
-def _items(data: bytes, at: int, idat: int, budget: _Budget, joined: _Budget) -> Iterator[memoryview]:
+def _items(data: bytes, at: int, idat: int, budget: Budget, joined: Budget) -> Iterator[memoryview]:
     """Yield the items that a box of locations names, the pieces of each put together.
 
     Args:

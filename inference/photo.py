@@ -6,13 +6,13 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from inference.avif import frame_sizes
+from inference.containers import CountedFile, check_exif, check_parts
 from inference.errors import ImageTooLarge, PhotoError, UnreadableImage, UnsupportedFormat, size_in_words
 from inference.reading import PhotoLimits
 
@@ -31,6 +31,8 @@ _MAX_JPEG_PARTS = 500
 _MAX_SCANNED_PIXELS = 1_500_000_000
 # Interlaced, a PNG's pixels take twice as long, up to 55 ns.
 _MAX_PIXELS_INTERLACED = 24_000_000
+# Pillow unpacks a run-length encoded BMP in Python: 150 ns for a pixel.
+_MAX_PIXELS_RUNS = 4_000_000
 _TOO_MANY_PARTS = "The JPEG has an absurd number of parts. Send a copy saved anew."
 _TILE_SIDE = 1024
 
@@ -126,6 +128,7 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
     scans = data.count(b"\xff\xda") if kind == "JPEG" else 0
     if kind == "JPEG" and max(scans, data.count(b"Exif\0\0")) > _MAX_JPEG_PARTS:
         raise UnreadableImage(_TOO_MANY_PARTS)
+    check_parts(data, kind)
     if kind in ("AVIF", "HEIF"):  # libheif tells the size after cropping only, and libavif calls huge pictures damaged
         for size in re.finditer(rb"(?s)ispe\0{4}(.{4})(.{4})", data):
             _check_size(int.from_bytes(size[1]), int.from_bytes(size[2]), max_pixels, padding=64)
@@ -137,7 +140,7 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
     if kind == "HEIF":
         _register_heif()
 
-    with Image.open(BytesIO(data), formats=[kind]) as image:
+    with Image.open(CountedFile(data, kind), formats=[kind]) as image:
         if kind == "HEIF" and image.info["bit_depth"] > 8:
             max_pixels = min(max_pixels, _MAX_PIXELS_DEEP_HEIF)
         width, height = image.size
@@ -150,6 +153,8 @@ def _decode(data: bytes, kind: str, max_pixels: int) -> Photo:
             _check_size(tags.get(322, 0), tags.get(323, 0), max_pixels)
         if kind == "PNG" and image.info.get("interlace"):
             _check_size(width, height, min(max_pixels, _MAX_PIXELS_INTERLACED))
+        if kind == "BMP" and image.info.get("compression") in (1, 2):
+            _check_size(width, height, min(max_pixels, _MAX_PIXELS_RUNS))
         if kind == "JPEG":
             if scans * width * height > _MAX_SCANNED_PIXELS:
                 raise UnreadableImage(_TOO_MANY_PARTS)
@@ -194,6 +199,7 @@ def _orientation(image: Image.Image) -> int:
     Pillow has turned a loaded TIFF, and pillow-heif a HEIC, and both then report 1.
     """
     try:
+        check_exif(image.info.get("exif") or b"")
         value = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # metadata never fails a photo
         return 1

@@ -86,6 +86,11 @@ class Emoji:
         return self.character.startswith(":")
 
 
+def hundredths(share: float) -> int:
+    """Return a finite share in hundredths, cut and not rounded: 0.599 is not the 0.60 that a rule asked for."""
+    return math.floor(100 * share + 1e-9)  # 0.29 is 28.999999999999996 hundredths
+
+
 @dataclass(frozen=True, slots=True)
 class FaceReading:
     """One face.
@@ -118,7 +123,11 @@ class FaceReading:
     @property
     def percent(self) -> str:
         """The confidence for people, e.g. ``"83%"``; cut as in the rules, never 100%: nobody is that sure."""
-        return f"{min(99, math.floor(100 * self.confidence + 1e-9))}%"
+        return f"{min(99, hundredths(self.confidence))}%"
+
+    def percent_of(self, expression: str) -> str:
+        """One of the scores for people, likewise; ``"<1%"`` below a hundredth."""
+        return f"{min(99, hundredths(self.scores[expression])) or '<1'}%"
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON shape of the CLI and the web API; probabilities keep four decimals."""

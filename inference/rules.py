@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Self
 
 from inference.measures import exclusive
-from inference.reading import CUES, Emoji
+from inference.reading import CUES, Emoji, hundredths
 
 CUE_GROUPS: Mapping[str, tuple[str, ...]] = {
     "wink": ("wink_left", "wink_right"),
@@ -166,4 +166,4 @@ def _members(name: str) -> frozenset[str]:
 
 def cut(share: float) -> str:
     """Return two decimals, not rounded up: 0.599 is not the 0.60 that was asked for."""
-    return f"{math.floor(share * 100) / 100:.2f}" if math.isfinite(share) else str(share)
+    return f"{hundredths(share) / 100:.2f}" if math.isfinite(share) else str(share)

@@ -81,3 +81,11 @@ def test_what_is_copied_is_let_in_and_exists() -> None:
     assert set(copied) == set(let_in)
     assert all((ROOT / name).exists() for name in copied)
     assert not {"tests", "training", ".git"} & set(copied)
+
+
+def test_what_people_copy_opens_the_page_for_their_machine_only() -> None:
+    for text in (
+        DOCKERFILE,
+        *(path.read_text("utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))),
+    ):
+        assert re.findall(r"docker run[^`\n]* -p (?!127\.0\.0\.1:)\S+", text) == []

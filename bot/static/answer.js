@@ -21,7 +21,7 @@ const view = {
   passed: byId("passed"),
 };
 
-/** Why the rule chose, by its words: live, it comes only when the answer changes. @type {Map<string, Explanation>} */
+/** Why a rule chose, by the face's place and the rule's words. @type {Map<string, Explanation>} */
 const explanations = new Map();
 /** What the lists show now: they are made anew only when that changes. */
 const listed = { cues: "?", why: /** @type {Explanation | undefined} */ (undefined) };
@@ -40,9 +40,17 @@ export function showMessage(emoji, headline, detail = "") {
   view.why.hidden = true;
 }
 
+/** Live, an explanation comes only when an answer changes: give each face the one that came. @param {Face[]} faces */
+export function explainAgain(faces) {
+  for (const [index, face] of faces.entries()) {
+    const key = `${index} ${face.rule}`;
+    if (face.explanation) explanations.set(key, face.explanation);
+    face.explanation = explanations.get(key);
+  }
+}
+
 /** @param {Face} face @param {string} [more] */
 export function showFace(face, more = "") {
-  if (face.explanation) explanations.set(face.rule, face.explanation);
   view.copy.disabled = false;
   view.copy.setAttribute("aria-label", `Copy ${face.emoji_name}`);
   draw(view.emoji, face.emoji);
@@ -50,7 +58,7 @@ export function showFace(face, more = "") {
   write(view.detail, `${percent(face.confidence)} sure${more}`);
   write(view.rule, `Why: ${face.rule}.`);
   showBars(face.scores);
-  showCues(face.cues, explanations.get(face.rule)?.speaks ?? {});
+  showCues(face.cues, face.explanation?.speaks ?? {});
   showWhy(face);
 }
 
@@ -84,8 +92,7 @@ function showCues(cues, speaks) {
 }
 
 /** The rules that were held against the face before the one that chose. @param {Face} face */
-function showWhy({ rule, emoji }) {
-  const explanation = explanations.get(rule);
+function showWhy({ rule, emoji, explanation }) {
   view.why.hidden = !explanation;
   if (!explanation || listed.why === explanation) return;
   listed.why = explanation;

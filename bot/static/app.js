@@ -1,7 +1,7 @@
 // @ts-check
 // The page: pictures or the camera in, emoji and why out. Everything stays in this tab.
 
-import { buildAnswer, showFace, showMessage } from "./answer.js";
+import { buildAnswer, explainAgain, showFace, showMessage } from "./answer.js";
 import { encode } from "./camera.js";
 import { Faces } from "./faces.js";
 import { Live } from "./live.js";
@@ -114,6 +114,7 @@ function showControls() {
 /** @param {Reading} reading @returns {string} what is shown, in words */
 function showReading(reading) {
   shown = reading;
+  explainAgain(reading.faces);
   const { width, height } = reading;
   const all = reading.faces;
   const index = chosen !== null && chosen < all.length ? chosen : mainFace(reading);

@@ -41,8 +41,9 @@ def serve(reader: ObedientReader) -> Iterator[Serve]:
     running: list[tuple[Served, threading.Thread]] = []
 
     def start(**changes: Any) -> Served:
-        sock = listen("127.0.0.1", 0)
-        bot = Bot(Settings.model_construct(**changes), reader.load)
+        settings = Settings.model_construct(**changes)
+        sock = listen(settings.host, 0)
+        bot = Bot(settings, reader.load)
         served = Served(bot, reader, sock.getsockname()[1])
 
         def run() -> None:

@@ -79,8 +79,14 @@ class Served:
     def mask(self, data: bytes = b"photo", query: str = "", **options: Any) -> httpx.Response:
         return self.http.post(f"/api/mask{query}", content=data, **options)
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+    def connect(self, taking: int | None = None) -> socket.socket:
+        """Open a connection; the system takes in about so many bytes before they are read."""
+        connection = socket.socket()
+        connection.settimeout(10)
+        if taking:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, taking)
+        connection.connect(("127.0.0.1", self.port))
+        return connection
 
     def metric(self, name: str) -> float:
         for line in self.http.get("/metrics").text.splitlines():

@@ -305,12 +305,13 @@ class World:
         user: Json | int | None = None,
         *,
         caption: str | None = None,
+        captioned: int = 0,
         **fields: Any,
     ) -> list[Json]:
-        """One update per photo; the caption is on the first of them."""
+        """One update per photo; the caption is on the first of them, or on the one with this index."""
         fields["media_group_id"] = str(13 * 10**15 + self._number())
         return [
-            self.photo(photo, chat, user, caption=None if index else caption, **fields)
+            self.photo(photo, chat, user, caption=caption if index == captioned else None, **fields)
             for index, photo in enumerate(photos)
         ]
 

@@ -79,7 +79,13 @@ def test_one_face() -> None:
 
 
 def test_a_candidate_is_never_called_impossible() -> None:
-    assert texts(photo(face("happy", 0.98, sad=0.016, fear=0.004)))[1] == "Happy, 98%\nNext: sad 2%, fear <1%"
+    assert texts(photo(face("happy", 0.98, sad=0.016, fear=0.004)))[1] == "Happy, 98%\nNext: sad 1%, fear <1%"
+
+
+def test_no_candidate_stands_above_the_answer() -> None:
+    tie = face("happy", 0.396, neutral=0.396, sad=0.208)
+    assert "Happy, 39%\n" in texts(photo(tie))[1]
+    assert texts(photo(tie))[1].endswith("Next: neutral 39%, sad 20%")
 
 
 def test_less_than_even_odds_are_called_a_doubt() -> None:

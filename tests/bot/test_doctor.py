@@ -332,6 +332,19 @@ async def test_a_database_that_others_may_read_is_a_warning(examine: Doctor, tmp
     assert f"chmod 600 {path}*" in examine.signed("warning")[0]
 
 
+async def test_settings_that_others_may_read_are_a_warning(
+    examine: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".env"
+    file.write_text("TELEGRAM_BOT_TOKEN=hush")
+    for mode, warnings in ((0o600, 0), (0o640, 1), (0o604, 1)):
+        file.chmod(mode)
+        assert await examine()
+        assert len(examine.signed("warning")) == warnings
+    assert "chmod 600 .env" in examine.signed("warning")[0]
+
+
 async def test_a_file_that_is_no_database_is_named(examine: Doctor, tmp_path: Path) -> None:
     other = tmp_path / "letter.txt"
     other.write_text("Dear Ada, " * 1000)

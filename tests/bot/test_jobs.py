@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
 from dataclasses import replace
@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 
 import bot.jobs
 from bot.errors import DatabaseUnavailable, FileUnavailable
-from bot.jobs import AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import AHEAD, AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
 from bot.reader_process import ReaderProcess
@@ -102,16 +102,22 @@ class World:
         reader: ObedientReader,
         platform: Platform,
         load: Callable[[], Reader] | None = None,
+        *,
+        also: Sequence[Platform] = (),
+        queue_limit: int = 1,
         **changes: float,
     ) -> None:
         self.engine = open_database(url)
         self.metrics = Metrics()
         self.reader = reader
-        self.service = PhotoService(load or reader.load, workers=1, queue_limit=1, timeout=10, metrics=self.metrics)
+        self.service = PhotoService(
+            load or reader.load, workers=1, queue_limit=queue_limit, timeout=10, metrics=self.metrics
+        )
         times = {"max_age": 900.0, "retention": 86400.0} | changes
         reader_of_posts = PostReader(self.service, Store(self.engine), load_emoji_map())
         self.jobs = Jobs(self.engine, reader_of_posts, self.metrics, **times)
-        self.jobs.serve(platform)
+        for each in (platform, *also):
+            self.jobs.serve(each)
 
     async def start(self) -> Jobs:
         await self.service.load()
@@ -305,6 +311,44 @@ async def test_a_job_that_cannot_be_answered_is_not_tried_for_ever(begin: Begin,
     assert 1 <= len(platform.calls) <= 4
 
 
+async def test_nobody_waits_longer_than_a_job_matters(begin: Begin, platform: Platform) -> None:
+    world = await begin(max_age=2)
+    platform.troubles = [TryAgain(3600)]
+    await world.jobs.submit(job())
+    await wait_for(lambda: world.ended("expired") == 1, 6)
+    assert len(platform.calls) == 1
+
+
+async def test_few_photos_wait_in_memory_and_the_page_finds_room(
+    begin: Begin, platform: Platform, reader: ObedientReader
+) -> None:
+    world = await begin(queue_limit=AHEAD + 1)
+    reader.may_read.clear()
+    jobs = [job() for _ in range(AT_ONCE)]
+    for one in jobs:
+        await world.jobs.submit(one)
+    await wait_for(lambda: len(platform.fetched) == 1 + AHEAD)
+    await asyncio.sleep(0.5)
+    assert len(platform.fetched) == 1 + AHEAD  # one is read, the others are next
+    world.service.check()
+    reader.may_read.set()
+    await platform.until(len(jobs))
+
+
+async def test_a_platform_whose_files_hang_holds_back_no_other(begin: Begin, platform: Platform) -> None:
+    async def hang(_job: SelfieJob, _file: str) -> bytes:
+        await asyncio.sleep(60)
+        raise TryAgain
+
+    elsewhere = Elsewhere()
+    elsewhere.fetch = hang  # type: ignore[assignment, method-assign]
+    world = await begin(also=[elsewhere])
+    for _ in range(AHEAD + 2):
+        await world.jobs.submit(job(platform="elsewhere"))
+    await world.jobs.submit(job())
+    await platform.until(1)
+
+
 async def test_a_photo_that_the_platform_does_not_give_is_told_of_while_somebody_waits(
     begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +438,67 @@ async def test_a_photo_that_comes_while_its_album_is_being_answered_is_answered_
     await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
     assert platform.fetched == ["file0", "file1"]
     assert [(one.reply, one.message) for one in platform.jobs] == [("private", "0"), ("private", "1")]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+async def test_an_album_is_answered_as_the_strongest_wish_of_its_photos_wants(
+    begin: Begin, platform: Platform, order: tuple[int, ...]
+) -> None:
+    world = await begin()
+    wishes: list[dict[str, Any]] = [{}, {"reply": "mask"}, {"reply": "reaction", "everyone": True}]
+    platform.hold.clear()
+    for number in order:
+        await world.jobs.submit(album_photo(number, **wishes[number]))
+    await wait_for(lambda: len(platform.calls) == 1)
+    back = Platform()
+    await begin(platform=back)  # died while it was at work
+    await back.until(1)
+    (one,) = back.jobs
+    assert (one.reply, one.everyone, [photo.message for photo in one.photos]) == ("mask", True, [0, 1, 2])
+
+
+async def test_a_wish_that_comes_late_counts_for_the_photos_that_were_answered_otherwise(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    album = [album_photo(0), album_photo(1), album_photo(2, reply="mask"), album_photo(3)]
+    for number, one in enumerate(album, 1):
+        await world.jobs.submit(one)
+        await platform.until(number)
+    for one in album:
+        await world.jobs.submit(one)
+    await asyncio.sleep(1.5 * bot.jobs.ALBUM_SECONDS)
+    answered = [(one.reply, [photo.message for photo in one.photos]) for one in platform.jobs]
+    assert answered == [("message", [0]), ("message", [1]), ("mask", [0, 1, 2]), ("mask", [3])]
+
+
+async def test_an_album_is_answered_though_the_database_never_says_what_came_late(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[SelfieJob] = []
+
+    def fail(_jobs: Jobs, one: SelfieJob) -> None:
+        asked.append(one)
+        raise sa.exc.DatabaseError("SELECT", None, psycopg.Error("permission denied"))
+
+    monkeypatch.setattr(Jobs, "_not_received", fail)
+    world = await begin(max_age=4)
+    await world.jobs.submit(album_photo(0))
+    await platform.until(1)
+    await wait_for(lambda: "SUCCESS" in world.dump())
+    assert 2 <= len(asked) <= 6
+
+
+async def test_what_an_older_release_sent_to_an_album_is_answered_as_the_album_is(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    one = album_photo(0, reply="mask")
+    await world.jobs.submit(one)
+    photo = {"kind": "photo", "files": ["file1"], "message": 1}
+    await DBOS.send_async(one.id, photo, topic="photo")
+    await platform.until(1)
+    assert (platform.jobs[0].reply, len(platform.jobs[0].photos)) == ("mask", 2)
 
 
 async def test_the_photo_that_began_an_album_is_not_late_when_it_comes_again(
@@ -573,13 +678,15 @@ async def test_an_event_that_comes_again_after_a_crash_does_not_pass_for_new(beg
     assert back.tries == [True]
 
 
-def fail_to_record(world: World, times: int) -> Callable[[], int]:
+def fail_to_record(
+    world: World, times: int, verb: str = "INSERT", table: str = "operation_outputs"
+) -> Callable[[], int]:
     """Let the database refuse the record of so many answers; return how many of those refusals are left."""
 
     @sa.event.listens_for(world.engine, "before_cursor_execute")
     def fail(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         nonlocal times
-        if times and statement.startswith("INSERT") and "operation_outputs" in statement:
+        if times and statement.startswith(verb) and table in statement:
             times -= 1
             raise sa.exc.OperationalError(statement, None, psycopg.OperationalError("connection is bad"))
 
@@ -615,6 +722,24 @@ async def test_what_was_recorded_late_is_known_after_a_crash(begin: Begin, platf
     assert platform.sent == [(one.event, 0), (one.event, 1), (one.event, 2)]
 
 
+@pytest.mark.parametrize(("verb", "table"), [("INSERT", "operation_outputs"), ("UPDATE", "notifications")])
+async def test_a_database_that_is_away_while_an_album_comes_costs_none_of_its_photos(
+    begin: Begin, platform: Platform, verb: str, table: str
+) -> None:
+    world = await begin()
+    platform.hold.clear()
+    left = fail_to_record(world, 3, verb, table)
+    for number in range(2):
+        await world.jobs.submit(album_photo(number))
+    await wait_for(lambda: len(platform.calls) == 1)
+    assert left() == 0
+    assert platform.fetched == ["file0", "file1"]
+    back = Platform()
+    await begin(platform=back)  # died while it was at work, and what it received late is known
+    await back.until(1)
+    assert (back.sent, back.fetched) == ([("album-7", 0)], ["file0", "file1"])
+
+
 async def test_no_photo_found_is_an_answer(begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_job: SelfieJob) -> tuple[PhotoRef, ...]:
         raise FileUnavailable
@@ -643,6 +768,21 @@ async def test_forgetting_waits_for_what_is_at_work(begin: Begin, platform: Plat
     assert SENDER not in dump
     assert OTHER_SENDER in dump
     assert not is_written(tmp_path, SENDER.encode())
+
+
+async def test_forgetting_tells_what_outlasts_it(
+    begin: Begin, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.jobs, "FORGET_SECONDS", 0.2)
+    world = await begin()
+    platform.hold.clear()
+    await world.jobs.submit(job())
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 1
+    platform.hold.set()
+    await wait_for(lambda: world.ended("answered") == 1)
+    monkeypatch.undo()
+    assert await world.jobs.forget(lambda sender, _chat: sender == SENDER, "test") == 0
+    assert SENDER not in world.dump()
 
 
 async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:

@@ -122,6 +122,22 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
     assert explanations[1:] == [None, None]
 
 
+def test_a_face_that_another_one_comes_before_is_explained_as_soon_as_it_can_be(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+    calm, flicker = face(0.9, {"smile_open": 0.9}), face(0.9, {"wink_left": 0.6})
+    newcomer = replace(face(0.1, {}), box=Box(0, 100, 90, 210))
+    readings = iter([reading(calm), reading(newcomer, flicker), reading(newcomer, calm), reading(newcomer, calm)])
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: next(readings))
+    with live(served) as socket:
+        answers = [ask(socket) for _ in range(4)]
+    assert {one["faces"][-1]["rule"] for one in answers} == {calm.rule}
+    told = ["explanation" in one["faces"][-1] for one in answers]
+    assert told[0]
+    assert told[1:].count(True) == 1  # at its new place, once
+
+
 def test_a_live_connection_outlives_what_a_body_may_take(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bot.app, "BODY_SECONDS_MORE", 0)
     served = serve(request_timeout=1)

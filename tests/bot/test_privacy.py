@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -164,6 +166,51 @@ def test_nothing_of_a_photo_or_of_anybody_is_left_anywhere(tmp_path: Path, portr
     assert found(stored, ("happy", "confidence", "😀")) == []  # no face in the tables, either
     assert list(temporary.iterdir()) == []
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("jobs.db*")} == {0o600}  # for the bot's user alone
+
+
+def test_a_job_that_is_left_behind_names_nobody_in_the_log(tmp_path: Path, portrait: bytes) -> None:
+    """The next bot has no Telegram any more, and the library that keeps the jobs says so in words of its own."""
+    database, log = tmp_path / "jobs.db", tmp_path / "log"
+
+    @contextmanager
+    def bot(**variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        environment = bot_environment(
+            FACE2EMOJI_DATABASE_URL=f"sqlite:///{database}",
+            FACE2EMOJI_PORT="0",
+            FACE2EMOJI_WORKERS="1",
+            FACE2EMOJI_LOG_FORMAT="json",
+            **variables,
+        )
+        command = [sys.executable, "-m", "bot"]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command, cwd=NO_DOT_ENV, env=environment, stdout=subprocess.PIPE, stderr=output
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    ada = person(5_559_000_002, "Zwetelina")
+    with (
+        TelegramServer() as telegram,
+        bot(TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_BASE_URL=telegram.url) as process,
+    ):
+        telegram.fail("download", None, "delay", seconds=60)
+        telegram.push(telegram.photo(portrait, user=ada))
+        wait_until(lambda: database.exists() and b"PENDING" in cells(database).get("table workflow_status", b""), 120)
+        assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)  # as it holds the photo
+    with SlackServer() as slack:
+        tokens = {name.upper(): token.get_secret_value() for name, token in settings_of("socket").items()}
+        with bot(SLACK_BASE_URL=slack.url, **tokens):
+            wait_until(lambda: b"dbos" in log.read_bytes(), 120)
+    assert b"5559000002" in cells(database)["table workflow_status"]
+    lines = log.read_text("utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []  # no traceback, and no style but ours
+    assert any("NotFound" in json.loads(line)["event"] for line in lines)
+    assert "5559000002" not in log.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bot.jobs import Jobs
 from bot.phrases import ENGLISH, GERMAN, KOREAN, SPANISH, Phrases
 from bot.slack_phrases import ENGLISH as SLACK
 from bot.slack_phrases import GERMAN as SLACK_GERMAN
@@ -680,6 +681,16 @@ def test_forget_in_direct_messages_leaves_no_trace_of_a_person(slack: SlackBot) 
     assert not slack.bytes_hold(ada, direct, file["id"])
     assert slack.traces(other) != []
     assert reacts(slack, channel)
+
+
+def test_forget_says_so_where_a_photo_outlasts_it(slack: SlackBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def all_but_one(*_arguments: object) -> int:
+        return 1
+
+    monkeypatch.setattr(Jobs, "forget", all_but_one)
+    ada, guest, channel = slack.person(), slack.person(is_restricted=True), slack.channel()
+    for place, user in ((slack.server.dm(ada), ada), (channel, ada), (channel, guest)):
+        assert reply(slack, "forget", place, user) == SLACK.forgot_later
 
 
 def test_forget_erases_a_channel_and_all_see_that_it_is_off(slack: SlackBot) -> None:

@@ -32,6 +32,7 @@ from bot.jobs import TryAgain
 from bot.phrases import ENGLISH
 from bot.slack_files import Downloads
 from bot.slack_phrases import ENGLISH as SLACK_ENGLISH
+from bot.slack_uploads import Uploads
 from inference import ImageTooLarge
 from tests.bot.running_bot import HAPPY
 from tests.bot.slack_served import SlackBot, header_of, words_of
@@ -137,7 +138,7 @@ def certificate() -> tuple[bytes, bytes]:
 async def served(page: Page, security: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Answer every address of a new port with this; the port comes back."""
     app = web.Application()
-    app.router.add_get("/{path:.*}", page)
+    app.router.add_route("*", "/{path:.*}", page)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -178,6 +179,25 @@ async def test_slack_s_hosts_get_the_token(internet: Internet, downloads: Downlo
     url = internet.has(f"https://{host}/photo")
     assert await downloads.fetch(url, TOKEN) == b"photo"
     assert internet.tokens == {url: f"Bearer {TOKEN}"}
+
+
+async def test_no_cookie_of_one_workspace_is_brought_along_for_another(
+    internet: Internet, downloads: Downloads
+) -> None:
+    brought: list[str | None] = []
+
+    async def page(request: web.Request) -> web.Response:
+        brought.append(request.headers.get("Cookie"))
+        return web.Response(body=b"photo", headers={"Set-Cookie": "workspace=T1; Path=/"})
+
+    internet.pages[PHOTO] = page
+    uploads = Uploads("https://slack.com")
+    uploads.open()
+    for _ in range(2):
+        await downloads.fetch(PHOTO, TOKEN)
+        await uploads._post(PHOTO, b"picture")
+    await uploads.close()
+    assert brought == [None] * 4
 
 
 @pytest.mark.parametrize("url", FOREIGN)

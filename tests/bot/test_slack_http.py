@@ -111,6 +111,21 @@ def test_nobody_else_can_bring_events(slack: SlackBot, wrong: str) -> None:
     assert (logs, [call for call in slack.server.calls if call.method != "auth.test"]) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-Slack-Request-Timestamp": "1"}, {"X-Slack-Signature": "v0=0"}, {"X-Slack-Request-Timestamp": ""}],
+)
+def test_a_stranger_s_body_is_not_waited_for(slack: SlackBot, headers: dict[str, str]) -> None:
+    if headers == {"X-Slack-Request-Timestamp": "1"}:
+        headers |= {"X-Slack-Signature": "v0=0"}  # once right, perhaps
+    url = urlsplit(str(slack.http.base_url))
+    head = [f"POST {EVENTS_PATH} HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 900000"]
+    head += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection((url.hostname, url.port), timeout=5) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize("body", [b"junk", b"[]", b"7", b"null", b"{", b"\xff\xfe", b"payload=7", b"[" * 100_000])
 def test_junk_without_a_signature_is_refused(slack: SlackBot, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     for kind in ("application/json", FORM):

@@ -736,11 +736,14 @@ async def test_an_installation_that_cannot_be_stored_says_so(slack: SlackServer,
     assert [entry["event"] for entry in logs] == ["slack_installation_not_stored"]
 
 
-async def test_what_slack_says_is_shown_as_text(site: StartSite) -> None:
+@pytest.mark.parametrize("words", ["<script>", "Call 555 and pay", "a" * 41])
+async def test_the_page_shows_slack_s_word_for_a_failure_and_nobody_s_sentence(site: StartSite, words: str) -> None:
     ours = await site()
-    page = await ours.end(f"{ours.url}{CALLBACK_PATH}?error=<script>", "")
-    assert "(&lt;script&gt;)" in page.text
-    assert "<script>" not in page.text
+    page = await ours.end(f"{ours.url}{CALLBACK_PATH}?error={words}", "")
+    assert "Slack ended the installation." in page.text
+    assert words not in page.text
+    page = await ours.end(f"{ours.url}{CALLBACK_PATH}?error=team_is_full", "")
+    assert "Slack ended the installation (team_is_full)." in page.text
 
 
 async def test_an_installation_begun_in_one_browser_does_not_end_in_another(

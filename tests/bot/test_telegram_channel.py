@@ -441,9 +441,13 @@ def test_an_album_in_a_group_gets_one_reaction(telegram: TelegramBot) -> None:
 
 
 @pytest.mark.parametrize("auto", [True, False])
-def test_an_album_that_is_asked_about_by_its_caption(telegram: TelegramBot, auto: bool) -> None:
+@pytest.mark.parametrize("caption", [f"{NAME}, please", f"/emoji{NAME}"])
+@pytest.mark.parametrize("captioned", [0, 1])
+def test_an_album_that_is_asked_about_by_its_caption(
+    telegram: TelegramBot, captioned: int, caption: str, auto: bool
+) -> None:
     group = telegram.group(auto=auto)
-    for update in telegram.server.album([b"sad:60", HAPPY], group, caption=f"{NAME}, please"):
+    for update in telegram.server.album([b"sad:60", HAPPY], group, caption=caption, captioned=captioned):
         update_id = telegram.deliver(update)
         time.sleep(0.2)
     telegram.settle(update_id)

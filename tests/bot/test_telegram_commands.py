@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import bot.jobs
 from bot.phrases import COMMANDS, ENGLISH, GERMAN, KOREAN, LANGUAGES, SPANISH, Phrases
 from tests.bot.served import wait_until
 from tests.bot.telegram_served import HAPPY, SAD, TelegramBot, data_of, labels
@@ -191,6 +192,20 @@ def test_forget_leaves_no_trace_of_a_private_chat(telegram: TelegramBot) -> None
     assert telegram.traces(ada["id"], file) == []
     assert not telegram.bytes_hold(ada["id"], file)
     assert telegram.traces(other["id"]) != []
+
+
+def test_forget_says_so_where_a_photo_outlasts_it(telegram: TelegramBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.jobs, "FORGET_SECONDS", 0.2)
+    ada = telegram.person()
+    telegram.server.fail("download", kind="delay", seconds=4)
+    telegram.server.push(telegram.server.photo(HAPPY, user=ada))
+    wait_until(lambda: telegram.traces(ada["id"]) != [])
+    telegram.server.push(telegram.server.text("/forget", user=ada))
+    wait_until(lambda: telegram.said(ada["id"]) != [])
+    assert telegram.said(ada["id"])[0].text == ENGLISH.forgot_later
+    monkeypatch.undo()
+    wait_until(lambda: len(telegram.said(ada["id"])) == 3)
+    assert reply(telegram, "/forget", user=ada) == ENGLISH.forgot_private
 
 
 def test_an_admin_makes_the_bot_forget_a_group(telegram: TelegramBot) -> None:

@@ -83,6 +83,47 @@ def test_each_photo_of_an_album_is_answered_in_its_order(telegram: TelegramBot) 
     assert replied == [content_of(update)["message_id"] for update in album]
 
 
+@pytest.mark.parametrize("place", ["private", "group", "group that reacts to every photo"])
+@pytest.mark.parametrize(("captioned", "order"), [(0, (2, 1, 0)), (1, (0, 1, 2)), (2, (0, 1, 2))])
+def test_an_album_is_masked_whichever_photo_has_the_caption_and_whichever_comes_first(
+    telegram: TelegramBot, captioned: int, order: tuple[int, ...], place: str
+) -> None:
+    ada = telegram.person()
+    chat = ada["id"] if place == "private" else telegram.group(auto=place != "group")
+    album = telegram.server.album([HAPPY, SAD, HAPPY], chat, ada, caption="/mask all", captioned=captioned)
+    answers = telegram.ask(album[index] for index in order)
+    assert [picture(telegram, sent) for sent in answers] == [b"everyone:" + data for data in (HAPPY, SAD, HAPPY)]
+    replied = [sent.reply_parameters["message_id"] for sent in answers if sent.reply_parameters]
+    assert replied == [content_of(update)["message_id"] for update in album]
+    assert telegram.reacted(chat) == []
+
+
+def test_a_caption_that_comes_late_has_the_whole_album_masked_once(telegram: TelegramBot) -> None:
+    ada = telegram.person()
+    album = telegram.server.album([HAPPY, SAD], user=ada, caption="/mask", captioned=1)
+    numbers = [telegram.server.push(album[0])]
+    telegram.settle(numbers[0])
+    numbers.append(telegram.server.push(album[1]))
+    telegram.settle(numbers[1])
+    for number in numbers:
+        telegram.server.again(number)
+    telegram.ask(telegram.server.photo(NOBODY, user=telegram.person()))
+    pictures = [picture(telegram, sent) for sent in telegram.said(ada["id"]) if sent.photo]
+    assert pictures == [b"masked:" + HAPPY, b"masked:" + SAD]
+
+
+def test_an_album_that_comes_twice_is_masked_once(telegram: TelegramBot) -> None:
+    group = telegram.group()
+    album = telegram.server.album([HAPPY, SAD], group, caption="/mask", captioned=1)
+    numbers = [telegram.server.push(each) for each in album]
+    telegram.server.again(numbers[0])
+    telegram.settle(numbers[-1])
+    for number in numbers:
+        telegram.server.again(number)
+    telegram.ask(telegram.server.photo(NOBODY, user=telegram.person()))
+    assert [picture(telegram, sent) for sent in telegram.said(group)] == [b"masked:" + HAPPY, b"masked:" + SAD]
+
+
 def test_a_photo_that_comes_late_is_masked_as_its_album_is(telegram: TelegramBot) -> None:
     ada = telegram.person()
     album = telegram.server.album([HAPPY, SAD], user=ada, caption="/mask all")

@@ -132,6 +132,33 @@ def test_a_group_without_the_bot_is_given_up(telegram: TelegramBot) -> None:
     assert refusals(telegram) == before + 1
 
 
+@pytest.mark.parametrize("caption", [None, "/mask"])
+def test_a_group_that_becomes_a_supergroup_meanwhile_is_answered_there(
+    telegram: TelegramBot, caption: str | None
+) -> None:
+    group, supergroup = -555_100_001 - bool(caption), -1_005_559_100_001 - bool(caption)
+    telegram.ask(telegram.server.text("/auto on", group, anonymous=True))
+    album = telegram.server.album([HAPPY, HAPPY], group, caption=caption)
+    telegram.reader.may_read.clear()
+    for update in album:
+        update_id = telegram.server.push(update)
+    wait_until(lambda: bool(telegram.reader.seen))
+    migrated = telegram.server.migrate(group, supergroup)
+    for update in album:  # messages of others, by the same numbers
+        telegram.server.text("hello", supergroup, message_id=content_of(update)["message_id"])
+    telegram.server.fail("sendPhoto" if caption else "sendMessage", kind="500", when={"chat_id": supergroup})
+    telegram.reader.may_read.set()
+    telegram.settle(update_id)
+    telegram.ask(migrated)
+    answers = telegram.said(supergroup)
+    assert [sent.text for sent in answers] == (["", ""] if caption else ["😄"])
+    assert [bool(sent.photo) for sent in answers] == [bool(caption)] * len(answers)
+    assert [sent.reply_parameters for sent in answers] == [None] * len(answers)
+    assert telegram.reacted(supergroup) == []
+    telegram.ask(telegram.server.photo(HAPPY, supergroup))
+    assert [reaction.emoji for reaction in telegram.reacted(supergroup)] == ["😁"]  # its settings came along
+
+
 def test_a_file_that_telegram_does_not_have_any_more_gets_a_sentence(telegram: TelegramBot) -> None:
     photo = telegram.server.photo(HAPPY, user=telegram.person())
     del telegram.server.files[file_of(photo)]

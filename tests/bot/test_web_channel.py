@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -39,10 +40,10 @@ def send_for(seconds: float, connection: socket.socket, data: bytes) -> None:
         connection.sendall(data)
 
 
-def later(served: Served, data: bytes) -> Future[httpx.Response]:
+def later(served: Served, data: bytes, **options: Any) -> Future[httpx.Response]:
     """Post on a connection of its own, in the background."""
     pool = ThreadPoolExecutor(1)
-    future = pool.submit(httpx.post, f"http://127.0.0.1:{served.port}/api/read", content=data, timeout=10)
+    future = pool.submit(httpx.post, f"http://127.0.0.1:{served.port}/api/read", content=data, timeout=10, **options)
     pool.shutdown(wait=False)
     return future
 
@@ -82,6 +83,7 @@ def test_curl_without_a_content_type_is_welcome(serve: Serve) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert served.post(headers=form).status_code == 200
     served.reader.answers[b"bad"] = UnreadableImage("It is damaged.")
+    form = {"content-type": "Application/x-www-form-urlencoded"}
     said = [served.post(b"bad", headers=headers).json()["error"]["message"] for headers in (None, form)]
     assert said[0] == "It is damaged."
     assert said[1].startswith("It is damaged. With curl it is --data-binary")
@@ -255,6 +257,26 @@ def test_a_full_line_is_503_with_retry_after(serve: Serve) -> None:
     assert served.reader.seen == [b"first", b"second"]
 
 
+def test_one_address_gets_half_of_the_line(serve: Serve) -> None:
+    served = serve(workers=1, queue_limit=4, rate_limit=1000, trusted_proxies="127.0.0.1")
+    served.reader.may_read.clear()
+
+    def visit(number: int) -> Future[httpx.Response]:
+        return later(served, b"photo", headers={"x-forwarded-for": f"203.0.113.{number}"})
+
+    answers = [visit(1)]
+    wait_until(lambda: served.reader.seen == [b"photo"])
+    answers += [visit(1), visit(1)]
+    wait_until(lambda: served.metric("face2emoji_waiting_photos") == 2)
+    assert error_of(visit(1).result()) == (429, "rate_limited")
+    answers += [visit(2), visit(3)]
+    wait_until(lambda: served.metric("face2emoji_waiting_photos") == 4)
+    assert error_of(visit(4).result()) == (503, "busy")
+    served.reader.may_read.set()
+    assert [answer.result().status_code for answer in answers] == [200] * 5
+    assert served.bot._service._waiting == {}
+
+
 def test_waiting_too_long_is_503_and_the_photo_is_dropped(serve: Serve) -> None:
     served = serve(workers=1, request_timeout=0.5)
     served.reader.may_read.clear()
@@ -396,7 +418,7 @@ def test_an_explanation_comes_when_it_is_asked_for(serve: Serve, monkeypatch: py
     assert [objection for emoji, why, objection in explanation["passed"] if emoji == "😎"] == ["not seen: eyes_covered"]
 
 
-@pytest.mark.parametrize("query", ["explain=maybe", "explain=", "explain=true"])
+@pytest.mark.parametrize("query", ["explain=maybe", "explain=", "explain=true", "explain=1&explain=0"])
 def test_a_switch_with_another_value_is_refused_in_words(serve: Serve, query: str) -> None:
     served = serve()
     response = served.http.post(f"/api/read?{query}", content=b"photo")

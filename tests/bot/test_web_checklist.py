@@ -23,6 +23,7 @@ from bot.errors import BadRequest
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.web_channel import HEADERS
+from inference import UnreadableImage
 from tests.bot.served import Serve, Served, error_of, wait_until
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -48,6 +49,14 @@ def until_closed(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return data
+
+
+def upgraded(served: Served) -> socket.socket:
+    """Open a live connection that reads its handshake and little more."""
+    connection = served.connect(taking=4096)
+    connection.sendall(b"GET " + UPGRADE + KEY + b"\r\n")
+    assert b" 101 " in connection.recv(13)
+    return connection
 
 
 def answer_of(connection: socket.socket) -> int:
@@ -150,6 +159,17 @@ def test_strange_host_headers_name_nobody(host: str) -> None:
     assert host not in HostNames("https://bot.example.org")
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://[x", ""])
+def test_photos_that_pages_of_other_sites_send_are_refused(serve: Serve, origin: str) -> None:
+    served = serve(public_url="https://bot.example.org")
+    for path in ("/api/read", "/api/mask"):
+        answer = served.http.post(path, content=b"photo", headers={"origin": origin})
+        assert error_of(answer) == (403, "wrong_origin")
+    assert served.reader.seen == []
+    for ours in (f"http://127.0.0.1:{served.port}", "https://bot.example.org"):
+        assert served.post(headers={"origin": ours}).status_code == 200
+
+
 def test_a_strangers_forwarded_address_is_not_believed(serve: Serve) -> None:
     served = serve(rate_limit=1)
     found = [served.post(headers={"x-forwarded-for": f"203.0.113.{number}"}).status_code for number in range(3)]
@@ -172,12 +192,24 @@ def test_behind_a_trusted_proxy_each_visitor_has_a_share(serve: Serve) -> None:
         assert served.post(headers={b"x-forwarded-for": junk}).status_code in (200, 429), junk
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs a socket for both kinds of addresses")
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"])
+def test_on_a_socket_for_all_addresses_those_of_ipv4_are_still_told_apart(serve: Serve, proxy: str) -> None:
+    served = serve(host="::", rate_limit=1, trusted_proxies=proxy)
+    for visitor in ("203.0.113.1", "::ffff:203.0.113.2"):
+        found = [served.post(headers={"x-forwarded-for": visitor}).status_code for _ in range(3)]
+        assert found == [200, 200, 429]
+
+
 def test_addresses_count_as_they_are_given_out() -> None:
     assert network("192.0.2.1") == "192.0.2.1"
     assert network("2001:db8::1") == network("2001:db8::ffff:1") == "2001:db8::/64"
     assert network("fe80::1%eth0") == "fe80::/64"
     assert network("a:b") == "a:b"
+    assert network("::ffff:192.0.2.1") == "192.0.2.1"
     assert "10.1.2.3" in Networks(["10.0.0.0/8"])
+    assert "::ffff:10.1.2.3" in Networks(["10.0.0.0/8"])
+    assert "10.1.2.3" in Networks(["::ffff:10.1.2.3"])
     assert "unknown" not in Networks(["10.0.0.0/8"])
 
 
@@ -192,6 +224,7 @@ def test_the_page_is_for_this_machine_unless_told_otherwise() -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(connections, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.5)
     monkeypatch.setattr("bot.app.BODY_SECONDS_MORE", 0.2)
 
 
@@ -280,20 +313,53 @@ def test_one_address_gets_half_of_the_connections() -> None:
     assert gate.enter("2001:db8::4")
 
 
-def test_live_connections_do_not_count_among_them(serve: Serve) -> None:
-    served = serve(connection_limit=2, rate_limit=0)
-    handshake = (
-        b"GET /api/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    live = []
-    for _ in range(3):
-        live.append(connection := served.connect())
-        connection.sendall(handshake)
-        assert b" 101 " in connection.recv(65536)
+@pytest.mark.parametrize("live_limit", [0, 8])
+def test_live_connections_count_among_them_also_those_without_a_place(serve: Serve, live_limit: int) -> None:
+    served = serve(connection_limit=3, live_limit=live_limit, rate_limit=0)
+    with upgraded(served), upgraded(served), upgraded(served):
+        assert statuses(exchange(served)) == [503]
+    wait_until(lambda: not served.bot._server.server_state.connections)
     assert is_alive(served)
-    for connection in live:
-        connection.close()
+
+
+def test_a_live_connection_without_a_place_does_not_stay(serve: Serve, impatient: None) -> None:
+    with upgraded(serve(live_limit=0)) as connection:
+        connection.settimeout(3)
+        assert b"live_refused" in until_closed(connection)
+
+
+def test_pings_whose_answers_nobody_takes_are_cut(serve: Serve) -> None:
+    served = serve()
+    ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+    with upgraded(served) as connection, pytest.raises(OSError, match=r"reset|pipe"):
+        connection.sendall(ping * 300_000)
+    assert is_alive(served)
+
+
+def test_a_live_answer_that_nobody_takes_is_given_up(serve: Serve, impatient: None) -> None:
+    served = serve()
+    served.reader.answers[b"frame"] = UnreadableImage("x" * 20_000_000)  # more than the sockets hold
+    with upgraded(served) as connection:
+        connection.sendall(b"\x82\x85" + bytes(4) + b"frame")
+        wait_until(lambda: bool(served.reader.seen))
+        wait_until(lambda: not served.bot._server.server_state.connections)
+    assert is_alive(served)
+
+
+@pytest.mark.parametrize("behind_it", [b"", b"GET " + UPGRADE + KEY + b"\r\n"])
+def test_the_rest_of_an_answer_that_nobody_takes_is_given_up(serve: Serve, impatient: None, behind_it: bytes) -> None:
+    served = serve()
+    rest = 40_000  # less than asyncio's high-water mark
+    with served.connect(taking=4096) as connection:
+        wait_until(lambda: bool(served.bot._server.server_state.connections))
+        (ours,) = served.bot._server.server_state.connections
+        ours.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        photo = b"POST /api/mask HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % rest + b"x" * rest
+        connection.sendall(photo + behind_it)
+        wait_until(lambda: bool(served.reader.seen))
+        wait_until(lambda: not served.bot._server.server_state.connections)
+        assert len(until_closed(connection)) < rest
+    assert is_alive(served)
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,18 @@ def test_a_late_photo_of_an_album_is_answered_once_whoever_it_comes_to(database:
     assert set(workers.events("answers").values()) == {1}
 
 
+def test_an_album_is_masked_if_one_photo_wants_that_whoever_it_comes_to(database: str, workers: Workers) -> None:
+    one, two = (workers.start(name, database) for name in ("one", "two"))
+    one.take_in("test", "album/0", "other/0/mask")
+    two.take_in("test", "album/1/mask", "other/1")
+    workers.wait(lambda: workers.events("masks").total() == 4)
+    workers.wait(lambda: workers.events("answers").total() == 2)
+    assert [one.end(), two.end()] == [0, 0]
+    assert workers.events("masks") == Counter(["album/0", "album/1/mask", "other/0/mask", "other/1"])
+    assert workers.events("answers") == Counter(["album", "other"])
+    assert not workers.events("reads")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_can_be_stopped_while_nobody_can_be_reached(database: str, number: signal.Signals) -> None:
     environment = bot_environment(

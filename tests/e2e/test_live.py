@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from pathlib import Path
 
@@ -162,6 +163,35 @@ def test_a_snapshot_is_the_frame_that_was_answered(
     answered = np.asarray(Image.open(BytesIO(sent[0])).convert("L"), np.float32)
     changed = np.abs(np.asarray(snapshot.resize((640, 480)), np.float32) - answered) > 30
     assert changed.mean() < 0.1  # where the emoji rides; a second later it would be a quarter
+
+
+def test_each_face_keeps_its_own_why(page: Page) -> None:
+    def see_double(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def double(answer: bytes | str) -> None:
+            reading = json.loads(answer)
+            for face in reading["faces"][:1]:
+                left, top, right, bottom = face["box"]
+                twin = {**face, "box": [left + 200, top, right + 200, bottom]}
+                if "explanation" in face:
+                    twin["explanation"] = {
+                        "speaks": {},
+                        "passed": [["😎", "behind dark glasses", "the twin's objection"]],
+                    }
+                reading["faces"] = [face, twin]
+            route.send(json.dumps(reading))
+
+        server.on_message(double)
+
+    page.route_web_socket("**/api/live", see_double)
+    go_live(page)
+    page.wait_for_timeout(500)  # explanations came with the first answer only
+    page.get_by_role("button", name="Face 2 of 2").click()
+    expect(page.locator("#passed")).to_contain_text("the twin's objection")
+    page.get_by_role("button", name="Face 1 of 2").click()
+    expect(page.locator("#passed")).not_to_contain_text("the twin's objection")
+    expect(page.locator("#why")).to_be_visible()
 
 
 def test_a_lost_connection_is_said_and_opened_anew(page: Page, complaints: Complaints) -> None:

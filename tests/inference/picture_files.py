@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,93 @@ HOSTILE = {
     "TIFF strip": tiff({256: 8, 257: 8, 278: 2**31}, BOMB),
     "GIF comments": encoded(corners(), "GIF")[:-1] + b"\x21\xfe\x01a\0" * 100_000,
 }
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    """A part of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def inserted(kind: str, at: int | bytes, parts: bytes) -> bytes:
+    """A picture with something put in at a place, or before some bytes."""
+    data = encoded(paletted() if kind == "GIF" else corners(), kind)
+    place = at if isinstance(at, int) else data.index(at)
+    return data[:place] + parts + data[place:]
+
+
+def directory(tags: list[tuple[int, int, int, int]], at: int, numbers: bytes) -> bytes:
+    """TIFF tags (number, kind, count, value or place) at a place, and what is before it from byte 8 on."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return numbers.ljust(at - 8, b"\0") + struct.pack("<H", len(tags)) + entries + b"\0" * 4
+
+
+def rational_exif(count: int) -> bytes:
+    """EXIF of orientation 6 with many numbers for one resolution."""
+    tags = [(ORIENTATION, 3, 1, 6), (0x11A, 5, count, 8)]
+    return (
+        b"II*\0" + struct.pack("<I", 8 + 8 * count) + directory(tags, 8 + 8 * count, struct.pack("<II", 1, 1) * count)
+    )
+
+
+def grey_tiff(tags: list[tuple[int, int, int, int]], numbers: bytes = b"") -> bytes:
+    """A TIFF of 64 x 48 pixels, not compressed, all of them the file's first bytes."""
+    given = {tag[0] for tag in tags}
+    plain = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: 64 * 48}
+    tags = [*tags, *((tag, 4, 1, value) for tag, value in plain.items() if tag not in given)]
+    at = 8 + max(len(numbers), 64 * 48)
+    return b"II*\0" + struct.pack("<I", at) + directory(tags, at, numbers)
+
+
+def tiff_with_exif(count: int) -> bytes:
+    """A TIFF whose directory of EXIF has many numbers."""
+    at = 8 + max(8 * count, 64 * 48)
+    inner = directory([(33434, 5, count, 8)], at, struct.pack("<II", 1, 1) * count)
+    return grey_tiff([(34665, 4, 1, at)], inner)
+
+
+def run_length_bmp(width: int, height: int, coded: bytes) -> bytes:
+    """A grey BMP in runs of 8 bits."""
+    palette = b"".join(bytes((shade, shade, shade, 0)) for shade in range(256))
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(coded), 0, 0, 256, 0) + palette
+    start = 14 + len(header)
+    return b"BM" + struct.pack("<IHHI", start + len(coded), 0, 0, start) + header + coded
+
+
+def in_segments(content: bytes) -> bytes:
+    """EXIF as Pillow takes it from a JPEG: any number of segments."""
+    pieces = [content[at : at + 65_000] for at in range(0, len(content), 65_000)]
+    return b"".join(segment(0xE1, b"Exif\0\0" + piece) for piece in pieces)
+
+
+GIF_START = 13 + 3 * 4  # behind the header and a palette of four
+
+
+# Small pictures of so many parts, each of which costs Pillow a step in Python: how many are read, and how many are not.
+COUNTLESS: dict[str, tuple[Callable[[int], bytes], int, int]] = {
+    "JPEG comments": (lambda count: inserted("JPEG", 2, segment(0xFE, b"") * count), 50_000, 160_000),
+    "JPEG fill bytes": (lambda count: inserted("JPEG", 2, b"\xff" * count), 200_000, 600_000),
+    "JPEG tables": (lambda count: inserted("JPEG", 2, segment(0xDB, b"\0" + b"\1" * 64) * count), 1000, 7000),
+    "JPEG resources": (
+        lambda count: inserted("JPEG", 2, segment(0xED, b"Photoshop 3.0\0" + b"8BIM\4\1" * 5000) * count), 20, 40,
+    ),
+    "JPEG EXIF": (lambda count: inserted("JPEG", 2, in_segments(rational_exif(count))), 20_000, 80_000),
+    "PNG chunks": (lambda count: inserted("PNG", 33, chunk(b"abCd", b"") * count), 50_000, 260_000),
+    "PNG chunks at the end": (lambda count: inserted("PNG", -12, chunk(b"abCd", b"") * count), 50_000, 260_000),
+    "PNG empty data": (lambda count: inserted("PNG", 33, chunk(b"IDAT", b"") * count), 50_000, 260_000),
+    "PNG profiles": (
+        lambda count: inserted("PNG", 33, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000))) * count), 20, 201,
+    ),
+    "GIF comments": (lambda count: inserted("GIF", GIF_START, b"\x21\xfe\0" * count), 50_000, 200_000),
+    "GIF blocks": (lambda count: inserted("GIF", GIF_START, b"\x21\xfe" + b"\1x" * count + b"\0"), 50_000, 260_000),
+    "GIF junk": (lambda count: inserted("GIF", GIF_START, b"\0" * count), 200_000, 510_000),
+    "BMP steps": (
+        lambda count: run_length_bmp(64, 48, b"\0\2\0\0" * count + b"\x40\x80\0\0" * 48), 20_000, 700_000,
+    ),
+    "TIFF strips": (
+        lambda count: grey_tiff([(273, 4, count, 8), (278, 4, 1, 1), (279, 4, count, 8)], b"\x40\0\0\0" * count),
+        40_000, 80_000,
+    ),
+    "TIFF tags": (lambda count: grey_tiff([(40_000 + tag, 7, 1000, 8) for tag in range(count)]), 2000, 16_000),
+    "TIFF numbers": (lambda count: grey_tiff([(282, 5, count, 8)], struct.pack("<II", 1, 1) * count), 20_000, 80_000),
+    "TIFF EXIF": (tiff_with_exif, 20_000, 80_000),
+}  # fmt: skip
