@@ -1,4 +1,6 @@
-"""A reading or an error -> the words and emoji people see. Pure, and the same for every chat platform.
+"""A reading or an error -> the words and emoji people see, as pure functions for all chat platforms.
+
+Two are for one platform each: `slack_reactions`, and `nearest`, which picks a Telegram reaction.
 
 Feedback lives in the buttons alone: their data say what was answered and by which model, so nothing is stored until
 somebody presses one, they survive a restart, and they carry nothing about the person.

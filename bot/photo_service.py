@@ -41,7 +41,7 @@ class Reader(Protocol):
         """The weights' version."""
 
     def read(self, data: bytes, /, *, main_only: bool, before: Sequence[Box]) -> Reading:
-        """Read one photo; in half the time if only its main face is asked for, or if the last frame's are followed."""
+        """Read one photo; faster with `main_only`, or when it follows the faces `before` (see `FaceReader.read`)."""
 
     def mask(self, data: bytes, /, *, everyone: bool, emoji_map: EmojiMap | None) -> Masked:
         """Cover the faces of one photo with the emoji of a map, None for the reader's own."""

@@ -1,4 +1,6 @@
-"""Every sentence that chats show, in English, German, Spanish and Korean.
+"""The sentences that chats share, and Telegram's own, in English, German, Spanish and Korean.
+
+Slack's own are in `bot.slack_phrases`.
 
 A field per sentence, so that mypy proves every language complete. Placeholders such as ``{bot}`` are for str.format.
 We name the expression a face shows and never what a person feels; no sentence says more.

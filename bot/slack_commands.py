@@ -137,7 +137,7 @@ class Ask:
 
 
 class Commands:
-    """Carries them out.
+    """Runs slash commands, presses and windows.
 
     Args:
         workspaces: have us.

@@ -40,7 +40,7 @@ async def respond(url: str, body: Mapping[str, Any]) -> bool:
 
 
 class Responses:
-    """Those of the jobs that people asked for."""
+    """Remembers each job's response_url."""
 
     def __init__(self) -> None:
         self._urls = Recent[str, str](REMEMBERED, KEPT)

@@ -196,7 +196,9 @@ class Feedback:
 
 
 class Store:
-    """Reads and writes them.
+    """Async access to the bot's tables.
+
+    Every method raises sqlalchemy's SQLAlchemyError if the database cannot be reached or refuses.
 
     Args:
         engine: from `open_database`.
@@ -252,7 +254,13 @@ class Store:
             await self._run(save)
 
     async def move_chat(self, platform: str, old: str, new: str) -> None:
-        """Take a chat's settings along when the platform gives it another id; told of it twice, leave it at that."""
+        """Move a chat's settings when the platform gives it another id; repeating a move changes nothing.
+
+        Args:
+            platform: where the chat is.
+            old: its id so far; without settings there, nothing happens.
+            new: its id from now on; settings stored there already are replaced.
+        """
 
         def move(connection: sa.Connection) -> None:
             if connection.execute(sa.update(_CHATS).where(*_key(platform, old)).values(chat=old)).rowcount:
@@ -292,7 +300,13 @@ class Store:
         await self._run_or_again(save)
 
     async def replace_installation(self, workspace: str, old: str, new: str) -> bool:
-        """Put new data in place of the old; return False when that is gone, or somebody else's by now."""
+        """Replace what Slack gave us for a workspace, unless it has changed meanwhile; return whether it was replaced.
+
+        Args:
+            workspace: its id, or an organisation's.
+            old: the encrypted data that must still be stored.
+            new: the encrypted data to store.
+        """
         row = (_SLACK_INSTALLATIONS.c.workspace == workspace, _SLACK_INSTALLATIONS.c.data == old)
         update = sa.update(_SLACK_INSTALLATIONS).where(*row).values(data=new)
         return await self._run(lambda connection: connection.execute(update).rowcount == 1)
@@ -303,7 +317,12 @@ class Store:
         await self._run(lambda connection: connection.execute(delete))
 
     async def count(self, counts: Iterable[tuple[str, str]], model: str) -> None:
-        """Count feedback on a model's answer, (expression given, expression corrected) each; all of it, or nothing."""
+        """Count feedback on a model's answer; all of it, or nothing.
+
+        Args:
+            counts: (expression given, expression corrected) each; equal where the answer was right.
+            model: version of the model that answered.
+        """
 
         def count(connection: sa.Connection) -> None:
             for given, corrected in sorted(counts):  # always in one order, so that nobody waits in a circle

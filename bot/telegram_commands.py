@@ -136,7 +136,7 @@ class Commands:
         await self._reply(message, language.mask_needs_photo if masks else language.emoji_needs_photo)
 
     async def press(self, query: CallbackQuery) -> None:
-        """Count feedback, or ask on. Who takes the last buttons away has counted; a second press finds none."""
+        """Count feedback, or ask on. The press that removes the last buttons is the one counted."""
         language = phrases(language_of(query.from_user))
         message = query.message
         # Of an old message Telegram does not tell any more what it shows.

@@ -1,4 +1,7 @@
-"""Photo bytes in, expressions and emoji out. This is the door; nothing else in the package is public."""
+"""Photo bytes in, expressions and emoji out.
+
+This is the package's entrance, and the only one for `bot`; `training` and `benchmarks` may import submodules.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,10 @@ def quoted(text: str) -> str:
 
 
 class Entry(NamedTuple):
-    """A value of the file, and where it stands."""
+    """A value of the file, and where it stands.
+
+    Every method but `error` raises EmojiMapError, naming the line, if the value is not what it returns.
+    """
 
     file: str
     line: int

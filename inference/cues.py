@@ -93,7 +93,17 @@ def _least_sure(tests: Sequence[Test], measures: Measures) -> float:
 def measure(
     landmarks: NDArray[np.float32], pixels: NDArray[np.uint8], aligned: NDArray[np.uint8], covered: float = -math.inf
 ) -> Measures:
-    """Measure one face; arguments and errors as `read_cues`."""
+    """Measure one face.
+
+    Args:
+        landmarks: (478, 3) of `FoundFace.landmarks`.
+        pixels: the photo they were found in, (rows, columns, 3) RGB or (rows, columns) grey, uint8.
+        aligned: the face's crop by `inference.crops`, (CROP_SIDE, CROP_SIDE) uint8.
+        covered: log-odds that something hides the mouth; see `inference.expression`.
+
+    Raises:
+        ValueError: the landmarks, or the corners of an eye, fall together.
+    """
     return _measures(hold_still(landmarks), openness(pixels, landmarks), _shade(aligned), covered)
 
 

@@ -96,7 +96,7 @@ class EmojiMap:
         """Choose the emoji of one face by the first rule that it fits; every input has an answer, always the same.
 
         Args:
-            scores: probability of each expression, 0 to 1; one left out is 0. Of equals the first label wins.
+            scores: probability of each expression, 0 to 1. A missing score is 0; ties go to the first label.
             cues: confidence of each cue seen.
             faces: how many there are in the picture.
         """

@@ -1,7 +1,7 @@
-"""Everything that can go wrong on purpose: whose fault it is, and what to do about it.
+"""The errors that `inference` raises on purpose; their messages are written where they are raised.
 
-Every sentence here is written for the person who can mend the matter. None carries a traceback, and none of a
-PhotoError, which whoever sent the photo reads, a path of ours.
+A message says whose fault it is and what to do. None contains a traceback, and none of a PhotoError, which the sender
+of the photo reads, a path of ours.
 """
 
 from __future__ import annotations

@@ -49,7 +49,11 @@ def openness(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> tuple
 
 
 def patches(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Patches:
-    """Return the right and the left eye, level and grey; the left one mirrored, so that noses are on the right.
+    """Return the right and the left eye, level and grey, (2, HEIGHT, WIDTH); the left one mirrored: the nose is right.
+
+    Args:
+        pixels: the photo, (rows, columns, 3) RGB or (rows, columns) grey, uint8.
+        landmarks: (478, 3) in its pixels.
 
     Raises:
         ValueError: the corners of an eye fall together.

@@ -103,7 +103,7 @@ class _Graph:
         return values
 
     def check_all_taken(self) -> None:
-        """Raise ValueError where the checkpoint has more than the network; counters do not count."""
+        """Raise ValueError if the checkpoint has more than the network; `num_batches_tracked` is ignored."""
         weights = {name for name in self._weights if not name.endswith("num_batches_tracked")}
         if left := (weights - self._taken) | (set(self._ranges) - self.watched.keys()):
             raise ValueError(f"of no use: {', '.join(sorted(left))}")
@@ -150,15 +150,19 @@ class _Graph:
     def convolution(
         self, pictures: str, name: str, norm: str, shape: tuple[int, int, int], stride: int = 1, taken: str = ""
     ) -> str:
-        """Add a convolution with its batch norm folded in.
+        """Add a convolution with its batch norm folded in; return its value, (n, width, rows, columns).
 
         Args:
-            pictures: what it takes.
-            name: of its weights.
-            norm: of its batch norm's.
-            shape: its width, the width before, and its side.
-            stride: of its places.
-            taken: the name by which `pictures` were `stepped`, if they were.
+            pictures: a value, (n, before, rows, columns); padded by half of `side`.
+            name: of its weights in the checkpoint.
+            norm: likewise of its batch norm.
+            shape: width, before and side: channels out, channels in, side of the kernel.
+            stride: rows and columns are divided by it.
+            taken: the range by which `pictures` were `stepped`: if the checkpoint has it, this is an int8 convolution.
+
+        Raises:
+            KeyError: the checkpoint lacks one of the weights.
+            ValueError: one has another shape or type, is not finite, or is a variance below 0.
         """
         width, before, side = shape
         factor, summand = self.norm(norm, width)
@@ -188,7 +192,18 @@ class _Graph:
         return self.add("DequantizeLinear", self.constant(steps), self.constant(sizes), zeros, axis=0)
 
     def linear(self, features: str, name: str, shape: tuple[int, int], norm: str = "", output: str = "") -> str:
-        """Add a linear layer, with the batch norm after it folded in; `shape` is its width and the width before."""
+        """Add a linear layer, with the batch norm after it folded in; return its value, (n, width).
+
+        Args:
+            features: a value, (n, before).
+            name: of its weights and bias in the checkpoint.
+            shape: width and before: features out, features in.
+            norm: likewise of the batch norm; "" for none.
+            output: name of the value; "" to choose one.
+
+        Raises:
+            KeyError, ValueError: as `convolution`.
+        """
         weight, bias = self.weight(f"{name}.weight", *shape), self.weight(f"{name}.bias", shape[0])
         if norm:
             factor, summand = self.norm(norm, shape[0])

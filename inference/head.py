@@ -71,7 +71,11 @@ def hold_still(landmarks: NDArray[np.float32]) -> Head:
 
 
 def fit(source: Points, target: Points) -> tuple[float, Points, Points]:
-    """Return scale, rotation (3, 3) and offset (3,) with the least squares of ``scale * source @ rotation + offset``.
+    """Return scale, rotation (3, 3) and offset (3,): ``scale * source @ rotation + offset`` fits `target` best.
+
+    Args:
+        source: (n, 3) points.
+        target: (n, 3), what each is to fall on; least squares.
 
     Raises:
         ValueError: the source points fall together.

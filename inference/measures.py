@@ -199,7 +199,7 @@ RULES: Mapping[str, tuple[Test, ...]] = {
 }
 """Every cue and its tests; left and right are the person's own."""
 
-# By how `Measures` makes them: what is never above another, and of which two only one can be above 0.
+# Follows from `Measures`: left <= right; of `_OPPOSITES`, at most one is positive.
 _NEVER_ABOVE = {"lids_least": "lids_most", "looks_right": "looks_most", "looks_left": "looks_most"}
 _OPPOSITES = {"wink_right": "wink_left", "wink_left": "wink_right"}
 

@@ -70,6 +70,10 @@ def decode(data: bytes, limits: PhotoLimits = _DEFAULT_LIMITS) -> Photo:
 
     Safe to call from many threads at once.
 
+    Args:
+        data: an encoded picture; its format is told by its first bytes.
+        limits: the most bytes and pixels that are accepted.
+
     Raises:
         UnreadableImage: empty, damaged or cut short.
         UnsupportedFormat: not JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC.

@@ -1,4 +1,4 @@
-"""FaceReader: the whole way of a photo, top to bottom."""
+"""FaceReader: the whole pipeline, from a photo's bytes to its emoji."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class FaceReader:
         return self._emoji_map
 
     def read(self, data: bytes, *, main_only: bool = False, before: Sequence[Box] = ()) -> Reading:
-        """Read every face in an encoded picture, but passers-by's: see `inference.faces.PASSER_BY`.
+        """Read every face in an encoded picture, except small background faces (see `inference.faces.PASSER_BY`).
 
         Args:
             data: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC bytes.
-            main_only: only `Reading.emoji` is asked for. Small faces beside a large one may be left out; that takes
-                half the time, but for a map that counts faces.
+            main_only: only `Reading.emoji` is needed, so small faces beside a large one may be left out. A photo of 640
+                pixels then takes about 0.6 of the time, a larger one less. No effect if the map counts faces.
             before: the boxes of the faces in the last picture of the same video. While each is still near its place, no
-                others are looked for; that takes half the time.
+                others are looked for: a photo of 640 pixels then takes about half the time, a larger one less.
 
         Raises:
             PhotoError: unreadable_image, unsupported_format or image_too_large; the message is fit to show.
@@ -82,7 +82,7 @@ class FaceReader:
         Args:
             photo: from `inference.photo.decode`.
             main_only: as in `read`.
-            passers_by: look even for faces that are tiny beside a large one, as who wants them covered has to.
+            passers_by: look for small background faces, too; needed when faces are to be covered.
             before: as in `read`.
         """
         main_only = main_only and not self._emoji_map.counts_faces

@@ -28,7 +28,7 @@ class Face:
     """What rules are about. Made by `Face.of`.
 
     Attributes:
-        expression: the likeliest; of equals the first.
+        expression: the likeliest; ties go to the first label.
         confidence: its probability, 0 to 1.
         second: the second likeliest.
         second_confidence: its probability.
@@ -45,7 +45,7 @@ class Face:
 
     @classmethod
     def of(cls, labels: Sequence[str], scores: Mapping[str, float], cues: Mapping[str, float], faces: int) -> Self:
-        """Rank the expressions; a score left out is 0."""
+        """Rank the expressions. A missing score is 0; ties go to the first label."""
         best, second = sorted(labels, key=lambda name: -scores.get(name, 0.0))[:2]
         return cls(best, scores.get(best, 0.0), second, scores.get(second, 0.0), frozenset(cues), faces)
 
@@ -77,7 +77,7 @@ class When:
     faces_at_most: float = math.inf
 
     def objection(self, face: Face) -> str:
-        """Return in plain words the first thing that a face lacks; empty when it has all. Not-a-number is lacking."""
+        """Return in plain words the first condition that a face fails, or "". NaN never satisfies a threshold."""
         if self.expressions and face.expression not in self.expressions:
             return f"the expression is {face.expression}, not {' or '.join(self.expressions)}"
         if self.sure_at_least and not face.confidence >= self.sure_at_least:

@@ -33,6 +33,9 @@ def with_covers(network: Network, faces: Faces) -> Network:
     Args:
         network: in evaluation mode.
         faces: training faces among them; with none, the head is left at "free".
+
+    Raises:
+        ValueError: the network made with such a head has none (an internal check).
     """
     able = Network(replace(network.architecture, covers=True))
     able.load_state_dict(network.state_dict(), strict=False)

@@ -65,12 +65,22 @@ def _figures(predict: Predict, calibration: Calibration, faces: Faces) -> dict[s
 
 
 def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
-    """Return the mean recall over the classes that occur, 0 to 1."""
+    """Return the mean recall over the classes that occur, 0 to 1.
+
+    Args:
+        labels: (n,) true classes, n at least 1.
+        answers: (n,) predicted classes.
+    """
     return float(np.mean([(answers[labels == label] == label).mean() for label in np.unique(labels)]))
 
 
 def calibration_error(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error over 15 equal bins (Naeini et al. 2015), 0 to 1."""
+    """Return the expected calibration error over 15 equal bins (Naeini et al. 2015), 0 to 1.
+
+    Args:
+        confidence: (n,) of each answer, 0 to 1.
+        right: (n,) whether it is right.
+    """
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return float(
         sum(

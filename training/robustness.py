@@ -244,7 +244,15 @@ def _rounded(found: Any) -> Any:
 
 
 def thumbnails(strengths: Sequence[str] = STRENGTHS, side: int = THUMBNAIL) -> Picture:
-    """Return every corruption of the portrait, a row each and a column a strength, as one picture."""
+    """Return every corruption of the portrait, a row each and a column a strength, as one picture, uint8 RGB.
+
+    Args:
+        strengths: the columns, of `STRENGTHS`.
+        side: of each thumbnail, in pixels.
+
+    Raises:
+        DataError: no face is found in the portrait.
+    """
     columns = [STRENGTHS.index(strength) for strength in strengths]
     finder = FaceFinder()
     try:

@@ -126,7 +126,12 @@ def architecture(config: Config, inner: Sequence[int] = ()) -> Architecture:
 
 
 def crop_side(config: Config, epoch: int) -> int:
-    """Return the side of the crops in an epoch, from 0: each for an equal stretch, the largest to the end."""
+    """Return the side of the crops in an epoch, in pixels: each for an equal stretch, the largest to the end.
+
+    Args:
+        config: its `small_side`, `side`, `growth` and `epochs` count.
+        epoch: counted from 0.
+    """
     sides = [*range(config.small_side, config.side, 16), config.side]
     stretch = config.growth * config.epochs / max(1, len(sides) - 1)
     return sides[min(len(sides) - 1, int(epoch / stretch))] if stretch else config.side
@@ -136,6 +141,10 @@ def widen(before: Network, network: Network) -> dict[str, Tensor]:
     """Return another network's weights laid out as `network`'s.
 
     Layers the other lacks keep `network`'s values; where its heads have fewer inputs, the new ones are 0.
+
+    Args:
+        before: the other network.
+        network: the one to fill; it is left as it is.
 
     Raises:
         ValueError: the two differ in more than that; the message names the layer.
@@ -333,7 +342,11 @@ class _Run:
         return tqdm(items, desc=title, leave=False, **quiet)
 
     def learn(self, epoch: int) -> float:
-        """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats."""
+        """Do one epoch and return its mean loss. Chance depends on seed and epoch alone, so a resumed run repeats.
+
+        Raises:
+            DataError: the loss is not finite: training diverged.
+        """
         chance = self.config.seed * 1_000_003 + epoch
         order = torch.randperm(len(self.crops), generator=torch.Generator().manual_seed(chance)).to(self.device)
         generator = torch.Generator(self.device).manual_seed(chance * 1_009 + self.crew.rank)
@@ -363,7 +376,15 @@ class _Run:
         return mean
 
     def _loss(self, batch: Tensor, side: int, generator: torch.Generator) -> Tensor:
-        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss."""
+        """Return the loss of this process's part of a batch; the mean over all processes is the whole batch's loss.
+
+            loss = W * (votes / K_votes + label_weight * labels / K_labels)
+
+        `votes` and `labels` are the heads' cross-entropies, summed over this process's rows; K is how many rows of the
+        whole batch have a target for that head (at least 1); W is the number of processes. DistributedDataParallel
+        averages gradients over W processes, so what it steps by is exactly that of sum / K over the whole batch,
+        however unevenly targets are spread over the processes.
+        """
         rows = batch[self.crew.rank :: self.crew.size]
         crops, shapes = augment(
             self.crops[rows],
