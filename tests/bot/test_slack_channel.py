@@ -32,7 +32,7 @@ from tests.bot.slack_world import (
     TEAM,
 )
 
-DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
+DETAILS = "Happy, 92%\nNext: sad 4%, surprise 2%"
 
 
 @pytest.fixture(scope="module", params=["socket", "http"])

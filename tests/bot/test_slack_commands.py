@@ -26,7 +26,7 @@ from tests.bot.slack_world import ADA, BOT_USER, CONNECT, GUEST, OTHER_TEAM, RAN
 COMMAND = "/face2emoji"
 BOT = f"<@{BOT_USER}>"
 MODEL = "0123abcd"
-DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
+DETAILS = "Happy, 92%\nNext: sad 4%, surprise 2%"
 NAMES = ", ".join(EXPRESSIONS)
 
 

@@ -20,7 +20,7 @@ from tests.bot.slack_served import SlackBot, header_of, words_of
 from tests.bot.slack_shapes import Json
 from tests.bot.slack_world import ADA, RANDOM, SCOPES, TEAM, Call, Delivery
 
-DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
+DETAILS = "Happy, 92%\nNext: sad 4%, surprise 2%"
 # What every call may meet and what is over when it is made again.
 PASSING: tuple[dict[str, Any], ...] = (
     {"error": "ratelimited", "retry_after": 1},

@@ -15,7 +15,7 @@ from tests.bot.telegram_shapes import Json
 from tests.bot.telegram_world import content_of, person
 
 NAME = "@face2emoji_test_bot"
-DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
+DETAILS = "Happy, 92%\nNext: sad 4%, surprise 2%"
 
 
 def number_of(update: Json) -> int:

@@ -17,7 +17,7 @@ from tests.bot.telegram_served import HAPPY, SAD, TelegramBot
 from tests.bot.telegram_shapes import Json
 from tests.bot.telegram_world import BOT_ID, content_of
 
-DETAILS = "Happy, 92%\nNext: sad 4%, surprise 3%"
+DETAILS = "Happy, 92%\nNext: sad 4%, surprise 2%"
 
 
 def file_of(update: Json) -> str:
