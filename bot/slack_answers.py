@@ -100,7 +100,7 @@ class SlackAnswers:
         """Return the photos to read; see `bot.jobs.Channel`."""
         workspace = await self._workspace(job)
         with slack_errors():
-            if (await self._people.find_or_none(workspace, job.sender)).is_bot:
+            if (await self._people.find_or_unknown(workspace, job.sender)).is_bot:
                 raise Refused("asked by a bot")
             if job.reply == "reaction" and await self._store.opted_out(PLATFORM, chat_of(workspace.team, job.sender)):
                 return ()
@@ -190,7 +190,7 @@ class SlackAnswers:
             workspace, job, channel, lambda post: mark in _values(post, "blocks", "block_id")
         ):
             return
-        language = (await self._people.find_or_none(workspace, job.sender)).language
+        language = (await self._people.find_or_unknown(workspace, job.sender)).language
         words, bot = slack_phrases(language), f"<@{workspace.bot_user}>"
         shared = words.shared
         if job.reply == "mask":  # and there is no face
@@ -236,7 +236,7 @@ class SlackAnswers:
         self, workspace: Workspace, job: SelfieJob, result: Result, part: int, *, again: bool
     ) -> bool:
         """Give the pictures; if that is not where the sender looks, say so in a second part."""
-        language = (await self._people.find_or_none(workspace, job.sender)).language
+        language = (await self._people.find_or_unknown(workspace, job.sender)).language
         words = slack_phrases(language)
         if part:  # where it can't be said any more, Slack's own sign of a new message has to do
             await self._responses.give(job, {"text": words.mask_sent})
@@ -326,7 +326,7 @@ class SlackAnswers:
         self._told[key] = time.monotonic() + TOLD_SECONDS
         log.error("slack_scope_missing", scope=scope, help="reinstall the app with the manifest's scopes")
         if workspace.installer:
-            person = await self._people.find_or_none(workspace, workspace.installer)
+            person = await self._people.find_or_unknown(workspace, workspace.installer)
             text = slack_phrases(person.language).installer_scope.format(scope=scope)
             try:
                 with suppress(Refused), slack_errors():

@@ -408,7 +408,7 @@ class SlackChannel:
             case "member_left_channel":
                 if event["user"] == (await self._workspaces.find(team)).bot_user:
                     await self._store.forget_chat(PLATFORM, chat_of(team, event["channel"]))
-                    self._posted.is_gone(team, event["channel"])
+                    self._posted.forget_last(team, event["channel"])
             case "app_uninstalled":
                 await self._removed(team)
             case "tokens_revoked" if event.get("tokens", {}).get("bot"):
@@ -458,7 +458,7 @@ class SlackChannel:
         values = view["state"]["values"]
         photos = self._posted.of_post(ask.team, values[slack_blocks.PHOTO_INPUT][slack_blocks.PHOTO_FILES])
         if not photos:
-            person = await self._people.find_or_none(await self._workspaces.find(ask.team), ask.user)
+            person = await self._people.find_or_unknown(await self._workspaces.find(ask.team), ask.user)
             problem = phrases(person.language).unsupported
             await ack(response_action="errors", errors={slack_blocks.PHOTO_INPUT: problem})
             return
@@ -486,7 +486,7 @@ class SlackChannel:
         """Answer a post: in a direct message always, in a channel if that is switched on."""
         user = event.get("user")
         if changed := event.get("previous_message"):
-            self._posted.is_gone(team, event["channel"], changed["ts"])
+            self._posted.forget_last(team, event["channel"], changed["ts"])
         if event.get("subtype") not in POSTS or event.get("bot_id") or event.get("hidden") or not user:
             return
         channel = event["channel"]
@@ -494,10 +494,10 @@ class SlackChannel:
         if event.get("channel_type") == "im":
             if photos:
                 await self._jobs.submit(self._job(team, event, photos, thread=event.get("thread_ts")))
-            elif self._commands.is_first(chat_of(team, channel), event["ts"]):
+            elif self._commands.mark_seen(chat_of(team, channel), event["ts"]):
                 self._spawn(self._explain_photo(team, user, channel, event.get("thread_ts")))
         elif photos:
-            self._posted.is_last(team, channel, LastPhotos(user, event["ts"], photos))
+            self._posted.remember_last(team, channel, LastPhotos(user, event["ts"], photos))
             if await self._is_mention(team, event):
                 await self._mentioned(team, event)
             if (await self._store.chat(PLATFORM, chat_of(team, channel))).auto:
@@ -532,18 +532,18 @@ class SlackChannel:
         """Tell whoever brought us into a channel how to switch us on, and nobody else."""
         workspace = await self._workspaces.find(team)
         inviter, channel = event.get("inviter"), event["channel"]
-        is_new = self._commands.is_first(chat_of(team, channel), str(event.get("event_ts")))
+        is_new = self._commands.mark_seen(chat_of(team, channel), str(event.get("event_ts")))
         if event["user"] == workspace.bot_user and inviter and is_new:
             self._spawn(self._tell(workspace, event["channel"], inviter, "invited"))
 
     async def _tell(self, workspace: Workspace, channel: str, user: str, phrase: str) -> None:
-        person = await self._people.find_or_none(workspace, user)
+        person = await self._people.find_or_unknown(workspace, user)
         text: str = getattr(slack_phrases(person.language), phrase)
         await workspace.client.chat_postEphemeral(channel=channel, user=user, text=text)
 
     async def _explain_photo(self, team: str, user: str, channel: str, thread: str | None) -> None:
         workspace = await self._workspaces.find(team)
-        person = await self._people.find_or_none(workspace, user)
+        person = await self._people.find_or_unknown(workspace, user)
         if not person.is_bot:
             text = phrases(person.language).not_a_photo
             await workspace.client.chat_postMessage(channel=channel, thread_ts=thread, text=text)

@@ -218,7 +218,7 @@ class Commands:
 
     async def _asked(self, ask: Ask, words: Sequence[str] = ()) -> _Asked:
         workspace = await self._workspaces.find(ask.team)
-        person = await self._people.find_or_none(workspace, ask.user)
+        person = await self._people.find_or_unknown(workspace, ask.user)
         return _Asked(**asdict(ask), words=tuple(words), workspace=workspace, person=person)
 
     async def _unknown(self, asked: _Asked) -> str:
@@ -368,7 +368,7 @@ class Commands:
         except ValueError:  # of a release long ago
             await self.tell(ask, asked.slack.failed)
             return
-        if (ask.chat, message) in self._done or (press.counts and not self.is_first(ask.chat, message)):
+        if (ask.chat, message) in self._done or (press.counts and not self.mark_seen(ask.chat, message)):
             return
         if press.counts:
             try:
@@ -381,7 +381,7 @@ class Commands:
         blocks = slack_blocks.answer(large, text, press.rows, notice=press.notice)
         await self._respond(ask.url, {"replace_original": True, "text": f"{large}\n{text}", "blocks": blocks})
 
-    def is_first(self, *message: str) -> bool:
+    def mark_seen(self, *message: str) -> bool:
         """Remember that a message was dealt with; False when it was before."""
         if message in self._done:
             return False

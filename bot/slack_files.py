@@ -158,11 +158,11 @@ class PostedPhotos:
                 self._photos.keep((workspace.team, file_id), photo)
         return photo
 
-    def is_last(self, team: str, channel: str, photos: LastPhotos) -> None:
+    def remember_last(self, team: str, channel: str, photos: LastPhotos) -> None:
         """Remember a channel's last photos, because Slack limits how often apps may look through a channel."""
         self._last.keep((team, channel), photos)
 
-    def is_gone(self, team: str, channel: str, ts: str | None = None) -> None:
+    def forget_last(self, team: str, channel: str, ts: str | None = None) -> None:
         """Remember them no more: their post was deleted or edited; without `ts` whatever it is."""
         last = self._last.get((team, channel))
         if last and ts in (None, last.ts):

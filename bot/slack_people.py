@@ -52,7 +52,7 @@ class People:
             self._known.keep(key, person)
         return person
 
-    async def find_or_none(self, workspace: Workspace, user: str) -> Person:
+    async def find_or_unknown(self, workspace: Workspace, user: str) -> Person:
         """Return who a user is, or nobody in particular where Slack does not tell."""
         try:
             return await self.find(workspace, user)
