@@ -227,7 +227,7 @@ def running_bot(chats: Platform, database: str, variables: Mapping[str, str], fo
         variables: the platform's settings.
         folder: where it runs; no .env lies there.
     """
-    asyncio.run(_switch_on(chats, Settings(database_url=SecretStr(database))))
+    asyncio.run(switch_on(chats, Settings(database_url=SecretStr(database))))
     ours = ("FACE2EMOJI_", "SLACK_", "TELEGRAM_")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
@@ -253,7 +253,8 @@ def running_bot(chats: Platform, database: str, variables: Mapping[str, str], fo
         bot.stdout.close()
 
 
-async def _switch_on(chats: Platform, settings: Settings) -> None:
+async def switch_on(chats: Platform, settings: Settings) -> None:
+    """Switch on automatic reactions in every group of a platform."""
     engine = open_database(settings.database_url.get_secret_value())
     store = Store(engine)
     for group in chats.stored_groups:

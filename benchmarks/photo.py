@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +35,7 @@ from inference import checkpoint, onnx_runtime
 from inference.crops import CROP_SIDE, LANDMARKS, crop, shape
 from inference.emoji_map import load_emoji_map
 from inference.expression import ExpressionReader, session
-from inference.faces import FaceFinder, FoundFace
+from inference.faces import Candidate, FaceFinder, FoundFace
 from inference.graph import IR_VERSION, OPSET
 from inference.network import Network
 from inference.photo import WORKING_SIDE, decode
@@ -95,11 +94,12 @@ class _TimedFinder(FaceFinder):
     def __init__(self) -> None:
         self.restart()
         super().__init__()
-        for graph, clock in ((self._close, "detectors"), (self._far, "detectors"), (self._mesh, "meshes")):
-            graph.run = self._timed(graph.run, clock)  # type: ignore[method-assign]
+        for detector in self.detectors:
+            detector.graph.run = self._timed(detector.graph.run, "detectors")  # type: ignore[method-assign]
+        self.mesh.graph.run = self._timed(self.mesh.graph.run, "meshes")  # type: ignore[method-assign]
 
     def restart(self) -> None:
-        self.mesh, self.clocks = _Clock(), {"detectors": _Clock(), "meshes": _Clock()}
+        self.laying, self.clocks = _Clock(), {"detectors": _Clock(), "meshes": _Clock()}
 
     def _timed(self, run: Callable[..., object], clock: str) -> Callable[..., object]:
         def timed(**inputs: object) -> object:
@@ -108,9 +108,9 @@ class _TimedFinder(FaceFinder):
 
         return timed
 
-    def _lay_mesh(self, pixels: Pixels, hit: Any, smooth: float = 0.0) -> NDArray[np.float32] | None:
-        with self.mesh:
-            return super()._lay_mesh(pixels, hit, smooth)
+    def lay_mesh(self, pixels: Pixels, hit: Candidate, smooth: float = 0.0) -> NDArray[np.float32] | None:
+        with self.laying:
+            return super().lay_mesh(pixels, hit, smooth)
 
 
 def pictures() -> dict[str, bytes]:
@@ -158,7 +158,7 @@ def measure(data: bytes, runs: int, rate: float) -> tuple[Times, int]:
             photo = decode(data)
         with clocks["find"]:
             found = finder.find(photo.pixels)
-        clocks["find"].total -= finder.mesh.total
+        clocks["find"].total -= finder.laying.total
         with clocks["crop"]:
             crops = np.stack([crop(photo.pixels, face.anchors) for face in found])
             shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
@@ -166,8 +166,8 @@ def measure(data: bytes, runs: int, rate: float) -> tuple[Times, int]:
             read = expressions.read(crops, shapes)
         with clocks["cues and map"]:
             for face, aligned, row, covered in zip(found, crops, read.scores, read.covered, strict=True):
-                reader._face(photo, face, aligned, row, float(covered), len(found))
-        clocks["mesh"] = finder.mesh
+                reader.read_face(photo, face, aligned, row, float(covered), len(found))
+        clocks["mesh"] = finder.laying
         whole = _Clock()
         with whole:
             reader.read(data)

@@ -31,7 +31,7 @@ import numpy as np
 from pydantic import SecretStr
 from websockets.sync.client import connect
 
-from benchmarks.chats import PATIENCE, PORTRAIT, Platform, _switch_on, running_bot
+from benchmarks.chats import PATIENCE, PORTRAIT, Platform, running_bot, switch_on
 from benchmarks.live import frames, jpeg
 from benchmarks.numbers import amount
 from benchmarks.slack import Slack
@@ -294,7 +294,7 @@ def soak(minutes: float, rate: float, folder: Path) -> list[Verdict]:
     address = f"sqlite:///{database}"
     with both_platforms() as (platforms, variables):
         telegram, slack = platforms
-        asyncio.run(_switch_on(slack, Settings(database_url=SecretStr(address))))
+        asyncio.run(switch_on(slack, Settings(database_url=SecretStr(address))))
         with running_bot(telegram, address, {**variables, "FACE2EMOJI_PORT": str(port)}, folder) as bot:
             posts = [Posts(platform, rate / len(platforms)) for platform in platforms]
             begun = time.monotonic()

@@ -24,11 +24,12 @@ from inference.reading import EXPRESSIONS
 
 RELEASED = Path(__file__).parent / "weights" / "face2emoji.safetensors"
 FORMATS = ("face2emoji-2", "face2emoji-3")
-"""What can be read; the second one has kernels in steps, which programs of the first would take for weights."""
-WEIGHT_STEPS = 63
-"""On either side of 0. With 127, processors without VNNI would overflow where they add up two products in 16 bits."""
-_SIZES = ".step"
-"""Behind the name of kernels in steps: of their sizes."""
+"""What can be read; the second one has kernels in int8, which programs of the first would take for weights."""
+WEIGHT_QMAX = 63
+"""The greatest quantized weight; -63 is the least. With 127, processors without VNNI would overflow where they add up
+two products in 16 bits."""
+_SCALES = ".step"
+"""What the file puts behind the name of int8 kernels to name their scales."""
 WIDEST = 4096
 """No width, depth or shape is beyond it: none is trained so, and a file that says so is not to be believed."""
 
@@ -116,7 +117,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, or after an interruption nothing.
 
     Weights are written in half precision, which is half the bytes, and the kernels of a network that counts in 8 bits
-    as the steps that it counts with, which is a quarter.
+    as the int8 weights that it counts with, which is a quarter.
 
     The same checkpoint gives the same bytes: trainings that had it as a teacher know it by them.
 
@@ -200,13 +201,14 @@ def _ranges(stored: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def in_steps(kernels: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return kernels, (width, before, side, side), in whole steps from -WEIGHT_STEPS on, and each one's size of a step.
+def quantize_kernels(kernels: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return the int8 weights, (width, before, side, side), and the scales, (width,), of such kernels.
 
-    The same steps come out for kernels of which each was multiplied by a number: folding a batch norm in changes none.
+    A weight is its int8 weight, -WEIGHT_QMAX to WEIGHT_QMAX, times the scale of its output channel. Multiplying a
+    channel by a number, as folding in a batch norm does, changes its scale and at most the signs of its int8 weights.
     """
-    sizes = np.maximum(np.abs(kernels).max(axis=(1, 2, 3)) / WEIGHT_STEPS, np.float32(1e-12))
-    return np.rint(kernels / sizes[:, None, None, None]).astype(np.int8), sizes
+    scales = np.maximum(np.abs(kernels).max(axis=(1, 2, 3)) / WEIGHT_QMAX, np.float32(1e-12))
+    return np.rint(kernels / scales[:, None, None, None]).astype(np.int8), scales
 
 
 def _packed(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
@@ -214,22 +216,22 @@ def _packed(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
     packed: dict[str, NDArray[Any]] = {}
     for name, value in checkpoint.weights.items():
         if checkpoint.ranges and name.startswith("stages.") and value.ndim == 4:
-            packed[name], packed[name + _SIZES] = in_steps(value)
+            packed[name], packed[name + _SCALES] = quantize_kernels(value)
         else:
             packed[name] = _as(np.float16, value)
     return packed
 
 
 def _unpacked(stored: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the weights; of steps without sizes raises KeyError, of other sizes ValueError."""
+    """Return the weights; int8 ones without scales raise KeyError, with scales of another shape ValueError."""
     weights = {}
     for name, value in stored.items():
         if value.dtype == np.int8:
-            sizes = stored[name + _SIZES]
-            if value.ndim != 4 or sizes.shape != value.shape[:1]:
-                raise ValueError(f"{name}: steps {value.shape} of sizes {sizes.shape}")
-            weights[name] = value * sizes.astype(np.float32)[:, None, None, None]
-        elif not name.endswith(_SIZES):
+            scales = stored[name + _SCALES]
+            if value.ndim != 4 or scales.shape != value.shape[:1]:
+                raise ValueError(f"{name}: int8 weights {value.shape} with scales {scales.shape}")
+            weights[name] = value * scales.astype(np.float32)[:, None, None, None]
+        elif not name.endswith(_SCALES):
             weights[name] = _as(np.float32, value)
     return weights
 

@@ -3,7 +3,9 @@
 The bot needs no PyTorch for it, whose import alone takes a second and 170 MB, and ONNX Runtime is faster for one face.
 
 Where the checkpoint knows between which values its features lie, the convolutions of the blocks count in 8 bits, as
-Jacob et al. 2018 (arXiv 1712.05877) have it: in half of the time, and hardly an answer is another one.
+Jacob et al. 2018 (arXiv 1712.05877) have it: in half of the time, and hardly an answer is another one. A real value is
+scale * (quantized value - zero point). Features are uint8 with one scale and zero point each tensor; weights are int8
+with a scale each output channel and zero point 0; the sums of their products, to which the bias is added, are int32.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.checkpoint import Architecture, Checkpoint, in_steps, misfit
+from inference.checkpoint import Architecture, Checkpoint, misfit, quantize_kernels
 from inference.crops import CROP_SIDE, LANDMARKS
 
 OPSET = 18
@@ -25,8 +27,10 @@ IR_VERSION = 10
 """Of the file's form; older runtimes refuse newer ones."""
 HEADS = ("votes", "labels")
 COVERED = "covered"
-STEPS = 255
-"""Between the least and the most of a range of features."""
+QMAX = 255
+"""The greatest quantized value of features, which are uint8; the least is 0."""
+_LARGEST_BIAS = 2.0**30
+"""Of a quantized bias: half of an int32, so that the products have room beside it."""
 _NORM_EPSILON = 1e-5
 """PyTorch's default for batch norms."""
 
@@ -64,7 +68,7 @@ def build_watched(checkpoint: Checkpoint) -> tuple[onnx.ModelProto, list[str]]:
 def _outputs(graph: _Graph, checkpoint: Checkpoint) -> list[onnx.ValueInfoProto]:
     try:
         outputs = _network(graph, checkpoint.architecture)
-        graph.check_all_taken()
+        graph.check_all_used()
     except (KeyError, ValueError) as error:
         raise misfit() from error
     return outputs
@@ -89,7 +93,7 @@ class _Graph:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._weights = checkpoint.weights
         self._ranges = checkpoint.ranges
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
         self.watched: dict[str, str] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -99,13 +103,13 @@ class _Graph:
         values = self._weights[name]
         if values.shape != shape or values.dtype != np.float32 or not np.isfinite(values).all():
             raise ValueError(f"{name}: {values.dtype} {values.shape} instead of finite float32 {shape}")
-        self._taken.add(name)
+        self._used.add(name)
         return values
 
-    def check_all_taken(self) -> None:
+    def check_all_used(self) -> None:
         """Raise ValueError if the checkpoint has more than the network; `num_batches_tracked` is ignored."""
         weights = {name for name in self._weights if not name.endswith("num_batches_tracked")}
-        if left := (weights - self._taken) | (set(self._ranges) - self.watched.keys()):
+        if left := (weights - self._used) | (set(self._ranges) - self.watched.keys()):
             raise ValueError(f"of no use: {', '.join(sorted(left))}")
 
     def constant(self, values: Array) -> str:
@@ -138,46 +142,53 @@ class _Graph:
         factor = gain / np.sqrt(variance + _NORM_EPSILON)
         return factor, offset - mean * factor
 
-    def stepped(self, features: str, name: str) -> str:
-        """Return the features rounded to the steps of their range, where that is known; or else as they are."""
-        self.watched[name] = features
-        if name not in self._ranges:
+    def fake_quantize(self, features: str, range_name: str) -> str:
+        """Return the features quantized and dequantized, where their range is known; or else as they are.
+
+        ONNX Runtime merges such pairs with the convolution between them into one that counts in 8 bits.
+        """
+        self.watched[range_name] = features
+        if range_name not in self._ranges:
             return features
-        size, zero = _steps(*self._ranges[name])
-        form = self.scalar(size), self.constant(np.array(zero, np.uint8))
-        return self.add("DequantizeLinear", self.add("QuantizeLinear", features, *form), *form)
+        scale, zero_point = _quantization(*self._ranges[range_name])
+        parameters = self.scalar(scale), self.constant(np.array(zero_point, np.uint8))
+        quantized = self.add("QuantizeLinear", features, *parameters)
+        return self.add("DequantizeLinear", quantized, *parameters)
 
     def convolution(
-        self, pictures: str, name: str, norm: str, shape: tuple[int, int, int], stride: int = 1, taken: str = ""
+        self, pictures: str, name: str, norm: str, shape: tuple[int, int, int], stride: int = 1, range_name: str = ""
     ) -> str:
         """Add a convolution with its batch norm folded in; return its value, (n, width, rows, columns).
 
         Args:
-            pictures: a value, (n, before, rows, columns); padded by half of `side`.
+            pictures: a value, (n, channels in, rows, columns); padded by half of the kernel's side.
             name: of its weights in the checkpoint.
             norm: likewise of its batch norm.
-            shape: width, before and side: channels out, channels in, side of the kernel.
+            shape: channels out, channels in, side of the kernel.
             stride: rows and columns are divided by it.
-            taken: the range by which `pictures` were `stepped`: if the checkpoint has it, this is an int8 convolution.
+            range_name: by which `pictures` went through `fake_quantize`; the convolution is int8 if it is known.
 
         Raises:
             KeyError: the checkpoint lacks one of the weights.
             ValueError: one has another shape or type, is not finite, or is a variance below 0.
         """
         width, before, side = shape
-        factor, summand = self.norm(norm, width)
+        factor, bias = self.norm(norm, width)
         kernel = self.weight(f"{name}.weight", width, before, side, side) * factor[:, None, None, None]
         around = side // 2
-        if taken in self._ranges:
-            _, sizes = in_steps(kernel)
-            size, _ = _steps(*self._ranges[taken])
-            # A channel that looks at nothing still adds what it adds: its sum must have room in 32 bits.
-            sizes = np.maximum(sizes, np.abs(summand) / (size * 2.0**30)).astype(np.float32)
-            steps = np.rint(kernel / sizes[:, None, None, None]).astype(np.int8)
-            of_sum = sizes * np.float32(size)
-            constants = (self._scaled(steps, sizes), self._scaled(np.rint(summand / of_sum).astype(np.int32), of_sum))
+        if range_name in self._ranges:
+            _, scales = quantize_kernels(kernel)
+            input_scale, _ = _quantization(*self._ranges[range_name])
+            # The bias is added in the int32 accumulator, so its scale is the product of the weights' and the input's.
+            # A channel with next to no weights has so small a scale that its bias, which still counts, would overflow
+            # there: its weights get the least scale at which the bias fits.
+            scales = np.maximum(scales, np.abs(bias) / (input_scale * _LARGEST_BIAS)).astype(np.float32)
+            int8_weights = np.rint(kernel / scales[:, None, None, None]).astype(np.int8)
+            bias_scales = scales * np.float32(input_scale)
+            int32_bias = np.rint(bias / bias_scales).astype(np.int32)
+            constants = (self._dequantized(int8_weights, scales), self._dequantized(int32_bias, bias_scales))
         else:
-            constants = (self.constant(kernel), self.constant(summand))
+            constants = (self.constant(kernel), self.constant(bias))
         return self.add(
             "Conv",
             pictures,
@@ -187,9 +198,10 @@ class _Graph:
             pads=[around] * 4,
         )
 
-    def _scaled(self, steps: Array, sizes: Array) -> str:
-        zeros = self.constant(np.zeros(len(sizes), steps.dtype))
-        return self.add("DequantizeLinear", self.constant(steps), self.constant(sizes), zeros, axis=0)
+    def _dequantized(self, quantized: Array, scales: Array) -> str:
+        """Return the value of integers, (width, ...), times their scales, (width,)."""
+        zero_points = self.constant(np.zeros(len(scales), quantized.dtype))
+        return self.add("DequantizeLinear", self.constant(quantized), self.constant(scales), zero_points, axis=0)
 
     def linear(self, features: str, name: str, shape: tuple[int, int], norm: str = "", output: str = "") -> str:
         """Add a linear layer, with the batch norm after it folded in; return its value, (n, width).
@@ -257,30 +269,31 @@ def _stages(graph: _Graph, architecture: Architecture, pictures: str) -> str:
 def _block(graph: _Graph, name: str, pictures: str, widths: tuple[int, int, int], stride: int) -> str:
     """Add two convolutions beside a shortcut; `widths` are the block's, that between the two, and the one before."""
     width, inner, before = widths
-    taken, between, given = (f"{name}.{place}" for place in ("taken", "between", "given"))
-    path = graph.stepped(pictures, taken)
-    path = graph.convolution(path, f"{name}.path.0", f"{name}.path.1", (inner, before, 3), stride, taken)
-    path = graph.stepped(graph.add("Relu", path), between)
-    path = graph.convolution(path, f"{name}.path.3", f"{name}.path.4", (width, inner, 3), taken=between)
-    path = graph.stepped(path, given)
+    # What checkpoints call the ranges.
+    input_range, inner_range, output_range = f"{name}.taken", f"{name}.between", f"{name}.given"
+    path = graph.fake_quantize(pictures, input_range)
+    path = graph.convolution(path, f"{name}.path.0", f"{name}.path.1", (inner, before, 3), stride, input_range)
+    path = graph.fake_quantize(graph.add("Relu", path), inner_range)
+    path = graph.convolution(path, f"{name}.path.3", f"{name}.path.4", (width, inner, 3), range_name=inner_range)
+    path = graph.fake_quantize(path, output_range)
     shortcut = pictures
     if stride > 1:
         shortcut = graph.add("AveragePool", pictures, kernel_shape=[stride] * 2, strides=[stride] * 2)
     if stride > 1 or before != width:
-        taken, given = f"{name}.shortcut.taken", f"{name}.shortcut.given"
-        shortcut = graph.stepped(shortcut, taken)
+        input_range, output_range = f"{name}.shortcut.taken", f"{name}.shortcut.given"
+        shortcut = graph.fake_quantize(shortcut, input_range)
         shortcut = graph.convolution(
-            shortcut, f"{name}.shortcut.1", f"{name}.shortcut.2", (width, before, 1), taken=taken
+            shortcut, f"{name}.shortcut.1", f"{name}.shortcut.2", (width, before, 1), range_name=input_range
         )
-        shortcut = graph.stepped(shortcut, given)
+        shortcut = graph.fake_quantize(shortcut, output_range)
     return graph.add("Relu", graph.add("Add", path, shortcut))
 
 
-def _steps(least: float, most: float) -> tuple[float, int]:
-    """Return the size of a step between these values, and which step is 0, from 0 to STEPS: 0 is always met."""
+def _quantization(least: float, most: float) -> tuple[float, int]:
+    """Return scale and zero point, 0 to QMAX, of features between these values; a real 0 is always met exactly."""
     least, most = min(least, 0.0), max(most, 0.0)
-    size = max((most - least) / STEPS, 1e-12)
-    return size, round(-least / size)
+    scale = max((most - least) / QMAX, 1e-12)
+    return scale, round(-least / scale)
 
 
 def _of_mouth(graph: _Graph, seen: str) -> str:

@@ -121,13 +121,13 @@ class FaceReader:
         shapes = np.stack([shape(face.landmarks, face.anchors) for face in found])
         read = self._expressions.read(crops, shapes)
         faces = tuple(
-            self._face(photo, face, aligned, row, float(covered), len(found))
+            self.read_face(photo, face, aligned, row, float(covered), len(found))
             for face, aligned, row, covered in zip(found, crops, read.scores, read.covered, strict=True)
         )
         main = main_face(faces, self._emoji_map.group)
         return Reading(photo.width, photo.height, faces, main.emoji if main else None)
 
-    def _face(
+    def read_face(
         self,
         photo: Photo,
         found: FoundFace,
@@ -136,6 +136,16 @@ class FaceReader:
         covered: float,
         faces: int,
     ) -> FaceReading:
+        """Return what the network said of a face together with its cues and its emoji.
+
+        Args:
+            photo: the decoded picture.
+            found: the face in its pixels.
+            aligned: the face's crop.
+            row: its probabilities, (7,), in the order of EXPRESSIONS.
+            covered: the log-odds that something hides the mouth; -inf with weights that cannot tell.
+            faces: how many there are in the photo.
+        """
         # Without a mesh (veils, strong profiles) there is nothing to tell cues from.
         cues = {} if found.landmarks is None else read_cues(found.landmarks, photo.pixels, aligned, covered)
         scores = dict(zip(EXPRESSIONS, row.tolist(), strict=True))

@@ -53,7 +53,7 @@ _VOTE_OF = {
 SPLITS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
 SIDE = 48
 FINDER = 3
-"""Raised whenever inference/faces.py finds faces or lays meshes otherwise: then all are found anew."""
+"""Raised whenever inference/faces.py, or what it uses, finds faces or lays meshes otherwise: all are found anew."""
 RECIPE = json.dumps({"crop": SPEC, "finder": FINDER})
 """What prepared data record: weights say that they know today's crops, so they may learn from no others."""
 _DAMAGED = (EOFError, OSError, zlib.error, UnicodeDecodeError, csv.Error)

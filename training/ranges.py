@@ -1,7 +1,8 @@
 """Between which values a network's features lie, so that its convolutions can count in 8 bits.
 
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (arXiv
-1712.05877); here the network is trained in floating point, and only its ranges are looked for afterwards.
+1712.05877); here the network is trained in floating point, and only its ranges are looked for afterwards, from which
+`inference.graph` takes scales and zero points (post-training static quantization).
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from inference import faces
-from inference.faces import TILE_MIN, TILE_SHARE, FaceFinder, _Candidate, _Graph, _shared, _square, _tiles, _View
+from inference.faces import Candidate, FaceFinder
+from inference.mediapipe_graphs import FaceDetector
+from inference.views import View, overlap
 
 Pixels = NDArray[np.uint8]
 
@@ -75,12 +77,12 @@ def test_beside_a_large_face_fewer_views_show_the_small_one(
     picture = np.full((1200, 1400, 3), 110, np.uint8)
     picture[50:1150, 50:1150] = np.asarray(cv2.resize(head, (1100, 1100)), np.uint8)
     picture[600:720, 1200:1320] = resized(head, 120)
-    looks: list[_View] = []
+    looks: list[View] = []
     detect = finder._detect
 
-    def counted(graph: _Graph, view: _View) -> list[_Candidate]:
+    def counted(detector: FaceDetector, view: View) -> list[Candidate]:
         looks.append(view)
-        return detect(graph, view)
+        return detect(detector, view)
 
     monkeypatch.setattr(finder, "_detect", counted)
 
@@ -108,8 +110,8 @@ def test_who_looks_for_passers_by_finds_them_beside_all_that_others_find(
     shown = finder.find(picture)
     assert len(shown) > 10
     for face in shown:
-        assert max(_shared(face.box, box) for box in covered) > 0.8
-        assert max(_shared(face.box, box) for box in everyone) > 0.8
+        assert max(overlap(face.box, box) for box in covered) > 0.8
+        assert max(overlap(face.box, box) for box in everyone) > 0.8
 
 
 def test_faces_of_the_last_frame_are_followed_and_new_ones_are_found_when_one_is_lost(
@@ -256,43 +258,3 @@ def test_a_face_that_only_smoother_views_show(
 def test_no_face_is_an_empty_answer(finder: FaceFinder, shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     assert finder.find(noise) == ()
-
-
-def test_tiles_cover_the_photo_and_overlap() -> None:
-    tiles = _tiles(1600, 1000, TILE_SHARE, TILE_MIN)
-    covered = np.zeros((1000, 1600), int)
-    for left, top, side in tiles:
-        assert left >= 0
-        assert top >= 0
-        covered[top : top + side, left : left + side] += 1
-    assert (covered > 0).all()
-    # A face of 6 % of the long side lies whole in some tile, wherever it is.
-    for x in range(0, 1600 - 96, 16):
-        assert any(left <= x and x + 96 <= left + side for left, _, side in tiles)
-
-
-def test_a_square_view_keeps_places() -> None:
-    photo = np.zeros((100, 200, 3), np.uint8)
-    photo[50, 150] = 255
-    view = _square(photo, 100, 0, 100, 50)
-    assert divmod(int(view[:, :, 0].argmax()), 50) == (25, 25)
-    outside = _square(photo, 500, 500, 40, 16)
-    assert (outside == 128).all()
-
-
-@pytest.mark.parametrize("side", [150, 256, 511, 1023])
-def test_a_view_averages_where_it_shrinks_and_stretches_nothing(side: int) -> None:
-    photo = np.zeros((side, side, 3), np.uint8)
-    photo[:, ::2, 0] = 255
-    photo[..., 1] = np.linspace(0, 255, side)
-    photo[..., 2] = np.linspace(0, 255, side)[:, None]
-    view = _square(photo, 0, 0, side, 75).astype(int)
-    assert np.abs(view[..., 0] - 127.5).max() <= 1
-    assert np.abs(view[..., 1] - np.linspace(0, 255, 75)).max() <= 5
-    assert np.abs(view[..., 2] - np.linspace(0, 255, 75)[:, None]).max() <= 5
-
-
-def test_shared_is_the_share_of_the_smaller_box() -> None:
-    large, inside, apart = (np.array(box, np.float32) for box in ((0, 0, 10, 10), (2, 2, 4, 4), (20, 0, 30, 10)))
-    assert _shared(large, inside) == 1
-    assert _shared(large, apart) == 0
