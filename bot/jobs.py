@@ -26,6 +26,7 @@ from contextvars import Context
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, get_args
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 import structlog
@@ -188,8 +189,8 @@ class SelfieJob:
 
     @property
     def id(self) -> str:
-        """The job's name in the database."""
-        return f"{self.platform}:{self.sender}:{self.chat}:{self.event}"
+        """The job's name in the database; `_whose` finds sender and chat in it."""
+        return f"{self.platform}:{_part(self.sender)}:{_part(self.chat)}:{self.event}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what is stored."""
@@ -200,6 +201,17 @@ class SelfieJob:
         """Read what another release may have stored: fields it did not have take their defaults."""
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         return cls(**{**known, "photos": _photos(data.get("photos", ()))})
+
+
+def _part(name: str) -> str:
+    """Write a platform's id so that no ":" is in it; one without ":" and "%" stays as it is."""
+    return name.replace("%", "%25").replace(":", "%3A")
+
+
+def _whose(job: str) -> tuple[str, str]:
+    """Return sender and chat of a job, by its name in the database."""
+    _, sender, chat, _ = job.split(":", 3)
+    return unquote(sender), unquote(chat)
 
 
 def _photos(data: Iterable[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
@@ -593,7 +605,7 @@ class Jobs:
             jobs = await DBOS.list_workflows_async(
                 workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
             )
-            ours = [job for job in jobs if belongs(*job.workflow_id.split(":")[1:3])]
+            ours = [job for job in jobs if belongs(*_whose(job.workflow_id))]
             done = [job.workflow_id for job in ours if job.status not in ("PENDING", "ENQUEUED", "DELAYED")]
             await DBOS.delete_workflows_async(done)
             if len(done) == len(ours) or time.monotonic() > end:
@@ -785,7 +797,9 @@ async def _step(do: Callable[[], Awaitable[T]]) -> T:
     steps = context.function_id
 
     async def step() -> T:
-        context.function_id = steps  # always the same step: who takes the job over finds records by number
+        # Always the same step: who takes the job over finds records by number. This counter is DBOS's own, and has no
+        # public name: DBOS adds 1 to it before each step, also before one that it then cannot record.
+        context.function_id = steps
         return await do()
 
     return await _when_the_database_works(step)
@@ -881,6 +895,8 @@ class _Work:
         """
         if not await asyncio.to_thread(_still_owns, self._job.id):
             log.warning("job_taken_over", platform=self._job.platform)
+            # DBOS ends the run at this and records nothing. It gets past the `except Exception` of `_answer` only because
+            # it is a BaseException and no Exception: otherwise the job would be recorded as failed.
             raise dbos_error.DBOSWorkflowConflictIDError(self._job.id)
 
     def _count(self, outcome: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ from bot.answers import Outcome, Rows
 from bot.errors import FileUnavailable, ScopeMissing
 from bot.jobs import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.phrases import phrases
+from bot.recent import Recent
 from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
 from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos
@@ -34,8 +34,9 @@ DIRECT = ("D", "U", "W")
 """How the ids of conversations of two begin, and of users, who stand for the one with us."""
 # So many messages of a thread, and of a channel, are looked through for a photo.
 LOOKED_THROUGH = 50
-# How long the installer is spared the same sentence.
+# For so long, and for so many permissions of all workspaces, the installer is spared the same sentence.
 TOLD_SECONDS = 24 * 3600.0
+TOLD_MOST = 1000
 # Seconds that our clock may be ahead of Slack's.
 CLOCKS_DIFFER = 60
 # Slack's words for a conversation where we may show no file, because we are not in it.
@@ -94,7 +95,7 @@ class SlackAnswers:
         self._store = store
         self._emoji_map = emoji_map
         self._limit = size_in_words(max_bytes)
-        self._told: dict[tuple[str, str], float] = {}
+        self._told = Recent[tuple[str, str], None](TOLD_MOST, TOLD_SECONDS)
 
     async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
         """Return the photos to read; see `bot.jobs.Channel`."""
@@ -321,9 +322,9 @@ class SlackAnswers:
     async def _tell_installer(self, workspace: Workspace, scope: str) -> None:
         """Say which permission is missing: to the installer, in the log, and to no channel."""
         key = workspace.team, scope
-        if self._told.get(key, 0) > time.monotonic():
+        if key in self._told:
             return
-        self._told[key] = time.monotonic() + TOLD_SECONDS
+        self._told.keep(key, None)
         log.error("slack_scope_missing", scope=scope, help="reinstall the app with the manifest's scopes")
         if workspace.installer:
             person = await self._people.find_or_unknown(workspace, workspace.installer)
@@ -332,7 +333,7 @@ class SlackAnswers:
                 with suppress(Refused), slack_errors():
                     await workspace.client.chat_postMessage(channel=workspace.installer, text=text)
             except TryAgain:
-                del self._told[key]  # the job comes here again
+                self._told.pop(key, None)  # the job comes here again
                 raise
 
     async def _workspace(self, job: SelfieJob) -> Workspace:

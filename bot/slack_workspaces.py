@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import PlatformRefused
 from bot.jobs import Refused, TryAgain
+from bot.recent import Recent
 from bot.slack_errors import SDK_LOG, insist, slack_errors
 from bot.slack_oauth import keys_for, oauth_flow
 from bot.store import Store
@@ -41,6 +41,9 @@ EXPIRED = "token_expired"
 REQUEST_SECONDS = 30
 # For so long a workspace is not looked up again; an uninstallation that another process took in shows after it.
 REMEMBERED_SECONDS = 5.0
+# Beyond that little is remembered of a workspace, for so long and of so many: anybody's may send us events.
+KNOWN_SECONDS = 600.0
+KNOWN_MOST = 10_000
 # Tokens that expire do so after 12 hours; they are exchanged this long before. What failed waits for a pause.
 EXCHANGE_MINUTES = 120
 EXCHANGE_PAUSE = 60.0
@@ -235,7 +238,7 @@ class ManyWorkspaces(_Connection, AsyncInstallationStore):
         self._store = store
         self._keys = keys_for("tokens", key)
         self._rotator = AsyncTokenRotator(client_id=client_id, client_secret=client_secret, client=self.client)
-        self._known: defaultdict[str, _Known] = defaultdict(_Known)
+        self._known = Recent[str, _Known](KNOWN_MOST, KNOWN_SECONDS)
         self._unreadable: set[str] = set()
         self.oauth = oauth_flow(self.client, client_id, client_secret, key, server, public_url, scopes, self)
 
@@ -254,7 +257,9 @@ class ManyWorkspaces(_Connection, AsyncInstallationStore):
             TryAgain: its token has expired, and Slack cannot be reached for another one.
             Exception: one of `DATABASE_TROUBLE`.
         """
-        known = self._known[team]
+        known = self._known.get(team)
+        if known is None:
+            self._known.keep(team, known := _Known())
         async with known.lock:
             if known.workspace is None or known.until < time.monotonic():
                 known.workspace = await self._look_up(team, known)

@@ -785,6 +785,41 @@ async def test_forgetting_tells_what_outlasts_it(
     assert SENDER not in world.dump()
 
 
+async def test_forgetting_knows_whose_a_job_is_whatever_its_platforms_ids_hold(
+    begin: Begin, platform: Platform
+) -> None:
+    world = await begin()
+    mine, theirs = job(sender="@me:home", chat="!room:home"), job(sender="@me", chat="home:!room:home")
+    for each in (mine, theirs):
+        await world.jobs.submit(each)
+    await platform.until(2)
+    await wait_for(lambda: world.ended("answered") == 2)
+    asked: set[tuple[str, str]] = set()
+
+    def belongs(sender: str, chat: str) -> bool:
+        asked.add((sender, chat))
+        return (sender, chat) == (mine.sender, mine.chat)
+
+    assert await world.jobs.forget(belongs, "test") == 0
+    assert asked == {(each.sender, each.chat) for each in (mine, theirs)}
+    dump = world.dump()
+    assert mine.event not in dump
+    assert theirs.event in dump
+
+
+@pytest.mark.parametrize(
+    ("sender", "chat", "event"),
+    [("42", "-100777", "album-9-late"), ("U1", "T1/C1", "1700000000.000100-mention"), ("", "-100777", "9")],
+)
+def test_jobs_that_an_older_release_stored_keep_their_name(sender: str, chat: str, event: str) -> None:
+    assert job(sender=sender, chat=chat, event=event).id == f"test:{sender}:{chat}:{event}"
+
+
+def test_two_jobs_never_share_a_name() -> None:
+    places = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a%253Ab", "c"), ("", "a:b:c")]
+    assert len({job(sender=sender, chat=chat, event="1").id for sender, chat in places}) == len(places)
+
+
 async def test_a_sqlite_file_belongs_to_one_process(tmp_path: Path, reader: ObedientReader, platform: Platform) -> None:
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     world = World(url, reader, platform)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
+from bot import slack_answers
 from bot.recent import Recent
+from bot.slack_answers import SlackAnswers
 from bot.slack_files import photo_of
+from bot.slack_workspaces import Workspace
 
 
 class Thing:
@@ -28,6 +35,16 @@ async def test_the_newest_are_kept() -> None:
     for number in range(5):
         recent.keep(number, number)
     assert sorted(recent) == [3, 4]
+
+
+async def test_what_the_installers_were_told_takes_no_memory_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slack_answers, "TOLD_MOST", 2)
+    nothing: Any = None
+    answers = SlackAnswers(*(nothing,) * 8, max_bytes=1)
+    with capture_logs() as logs:
+        for team in ("T1", "T1", "T2", "T3", "T1"):
+            await answers._tell_installer(Workspace(team, nothing, "U0", "B0", frozenset()), "files:read")
+    assert len(logs) == 4  # the second time it was spared
 
 
 async def test_of_whom_it_is_is_told_by_the_name() -> None:

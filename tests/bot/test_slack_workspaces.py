@@ -321,6 +321,28 @@ async def test_looking_up_is_cheap(slack: SlackServer, start: StartProcess) -> N
     assert slack.calls == []
 
 
+async def test_no_more_workspaces_are_remembered_than_memory_has_room_for(
+    slack: SlackServer, start: StartProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_workspaces, "KNOWN_MOST", 2)
+    process = await start()
+    held = slack.install()
+    await process.workspaces.async_save(installation(held))
+    for number in range(3):
+        with pytest.raises(Refused, match="not_installed"):
+            await process.workspaces.find(f"T{number}")
+    with queries(process.engine) as said:
+        for _ in range(2):
+            await process.workspaces.find(held.team)
+    assert len(said) == 1
+    for number in range(3):
+        with pytest.raises(Refused, match="not_installed"):
+            await process.workspaces.find(f"T{number}")
+    with queries(process.engine) as said:
+        await process.workspaces.find(held.team)
+    assert len(said) == 1  # two others took its place
+
+
 async def test_what_another_process_does_shows_within_seconds(
     slack: SlackServer, start: StartProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
