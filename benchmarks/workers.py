@@ -43,10 +43,12 @@ import sqlalchemy as sa
 from benchmarks.chats import PATIENCE, machine, selfies
 from benchmarks.numbers import amount, natural, positive, several
 from benchmarks.processes import family, processor_seconds
-from bot.jobs import AT_ONCE, JOB_VERSION, Jobs, PhotoRef, PostReader, Result, SelfieJob
+from bot.jobs import AT_ONCE, JOB_VERSION, Jobs
 from bot.logs import configure_logs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
+from bot.post_reader import PostReader
+from bot.selfie_job import PhotoRef, Result, SelfieJob
 from bot.store import Store, open_database
 from inference import Box, EmojiMap, Masked, Reading, load_emoji_map
 from tests.bot.telegram_server import TelegramServer

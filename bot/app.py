@@ -149,7 +149,8 @@ class Chats:
 
     def __init__(self, settings: Settings, service: PhotoService, metrics: Metrics) -> None:
         # Half a second of imports that a bot without chat platforms does not need.
-        from bot.jobs import Jobs, PostReader
+        from bot.jobs import Jobs
+        from bot.post_reader import PostReader
         from bot.store import Store, open_database
 
         self._engine = engine = open_database(settings.database_url.get_secret_value())

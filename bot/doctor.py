@@ -37,8 +37,8 @@ from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.errors import AddressUnavailable, DatabaseUnavailable, NotReady, PlatformRefused
-from bot.jobs import Refused, TryAgain
 from bot.photo_service import Reader
+from bot.selfie_job import Refused, TryAgain
 from bot.settings import FILE, Settings, variable_of
 from bot.slack_errors import slack_errors
 from bot.slack_manifest import APP_TOKEN_SCOPE, EVENTS_PATH, INSTALL_PATH, SCOPES

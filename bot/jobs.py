@@ -18,15 +18,13 @@ import secrets
 import socket
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from contextvars import Context
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
-from urllib.parse import unquote
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -37,13 +35,22 @@ from dbos._datasource import _still_owns
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.answers import Kind, Outcome
-from bot.errors import Busy, DatabaseUnavailable, FileUnavailable, NotReady
+from bot.errors import DatabaseUnavailable
 from bot.memory import give_back
 from bot.metrics import Metrics
-from bot.photo_service import PhotoService
-from bot.store import WORKERS, Store, sqlite_path, unavailable
-from inference import EmojiMap, Face2EmojiError, Reading
+from bot.post_reader import PostReader
+from bot.selfie_job import (
+    Channel,
+    NotFetched,
+    Refused,
+    Result,
+    SelfieJob,
+    TryAgain,
+    joined,
+    photo_sent,
+    whose,
+)
+from bot.store import WORKERS, sqlite_path, unavailable
 
 T = TypeVar("T")
 
@@ -55,10 +62,6 @@ JOB_VERSION = "1"
 # So many at work keep a process from beginning further ones that it takes in; from each platform's queue it takes up as
 # many. Most of their time is spent waiting for the platform.
 AT_ONCE = 32
-# So many photos of each platform are fetched, or wait in memory, beside those that are read: enough to keep the readers
-# busy while the platform takes its time, few enough that the largest take little memory, and that the page's photos
-# find the line short.
-AHEAD = 6
 # A process whose last sign of life is older than this is dead to the others, and they take its jobs over: at the next
 # beat and poll, so within the 20 seconds that docs/scaling.md promises.
 BEAT_SECONDS = 2
@@ -70,8 +73,6 @@ MOST_RECOVERIES = 10
 # Stored with a job: which process took it in.
 TAKEN_IN_BY = "taken_in_by"
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-# A face this wide in the smaller rendition of a photo fills the network's input; the larger one would add nothing.
-WIDE_ENOUGH = 96
 PURGE_SECONDS = 30.0
 # A file that the platform has not given for so long hardly comes any more: whoever is answered in words is told so.
 FETCH_SECONDS = 120.0
@@ -92,294 +93,6 @@ Workflow = Callable[[dict[str, Any]], Coroutine[Any, Any, str]]
 
 DATABASE_TROUBLE = (SQLAlchemyError, dbos_error.DBOSException, OSError)
 """What goes wrong when the database does; an event that could not be stored for it must come again."""
-
-
-class TryAgain(Exception):
-    """The platform could not be reached, or wants us to wait.
-
-    Attributes:
-        after: seconds the platform asked for.
-    """
-
-    def __init__(self, after: float = 0) -> None:
-        super().__init__(after)
-        self.after = after
-
-
-class NotFetched(TryAgain):
-    """The platform does not give a photo's file, for a reason of its own; the rest of it may work."""
-
-
-class Refused(Exception):
-    """The platform said no for good: blocked, deleted, no rights.
-
-    Attributes:
-        reason: the platform's own word for it, without names or texts.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-Reply = Literal["reaction", "message", "private", "mask"]
-"""How a post is answered, from the weakest wish to the strongest.
-
-With a quiet reaction, in words that its chat sees, in words that only the sender sees, or with its photos, their faces
-covered.
-"""
-
-
-PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
-"""How the names of pictures end, where a platform does not tell what a file is."""
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoRef:
-    """Where the platform keeps one photo.
-
-    Attributes:
-        kind: what was sent; of moving pictures it is the preview that is read.
-        files: the platform's ids of its renditions, the one to try first in front, larger ones behind.
-        message: the number of the message it came in, which orders an album.
-    """
-
-    kind: Kind
-    files: tuple[str, ...]
-    message: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SelfieJob:
-    """One post to answer. References only; it is stored as JSON.
-
-    Attributes:
-        platform: name of the channel.
-        event: unique among the events of that platform, the same when it is delivered again.
-        chat: where to answer.
-        settings: the chat whose settings apply, where it is another one.
-        message: what to answer.
-        sender: who posted it; empty where nobody did (a channel).
-        posted: when, in seconds since 1970.
-        thread: topic or thread inside the chat.
-        language: the sender's, as the platform names it.
-        reply: how to answer.
-        photos: what was posted; the channel looks for it where the event does not carry it.
-        album: more photos of the same post follow one by one, as events of their own.
-        everyone: where faces are covered, those too that are too doubtful to read.
-        private: where faces are covered, only the sender is to see that.
-        trace: by which the log names it, in every process and after a crash; says nothing of the sender.
-    """
-
-    platform: str
-    event: str
-    chat: str
-    message: str
-    sender: str
-    posted: float
-    thread: str | None = None
-    language: str | None = None
-    reply: Reply = "message"
-    photos: tuple[PhotoRef, ...] = ()
-    album: bool = False
-    settings: str | None = None
-    everyone: bool = False
-    private: bool = False
-    trace: str = ""
-
-    @property
-    def id(self) -> str:
-        """The job's name in the database; `_whose` finds sender and chat in it."""
-        return f"{self.platform}:{_part(self.sender)}:{_part(self.chat)}:{self.event}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SelfieJob:
-        """Read what another release may have stored: fields it did not have take their defaults."""
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**{**known, "photos": _photos(data.get("photos", ()))})
-
-
-def _part(name: str) -> str:
-    """Write a platform's id so that no ":" is in it; one without ":" and "%" stays as it is."""
-    return name.replace("%", "%25").replace(":", "%3A")
-
-
-def _whose(job: str) -> tuple[str, str]:
-    """Return sender and chat of a job, by its name in the database."""
-    _, sender, chat, _ = job.split(":", 3)
-    return unquote(sender), unquote(chat)
-
-
-def _photos(data: Iterable[Mapping[str, Any]]) -> tuple[PhotoRef, ...]:
-    return tuple(PhotoRef(photo["kind"], tuple(photo["files"]), photo.get("message", 0)) for photo in data)
-
-
-def _photo_sent(job: SelfieJob) -> dict[str, Any]:
-    """Return what an album's job is sent of one of the album's events: its photo, and how to answer."""
-    [photo] = job.photos
-    return {**asdict(photo), "reply": job.reply, "everyone": job.everyone}
-
-
-def _joined(job: SelfieJob, sent: Sequence[Mapping[str, Any]]) -> SelfieJob:
-    """Return an album's job with what it was sent: all photos in their order, answered as the strongest wish wants.
-
-    What an older release sent has no wish.
-    """
-    photos = dict.fromkeys(job.photos + _photos(sent))
-    replies = (job.reply, *(each.get("reply", job.reply) for each in sent))
-    return replace(
-        job,
-        photos=tuple(sorted(photos, key=lambda photo: photo.message)),
-        reply=max(replies, key=get_args(Reply).index),
-        everyone=job.everyone or any(each.get("everyone", False) for each in sent),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a job's photos, in their order, and the version of the weights that read them."""
-
-    outcomes: tuple[Outcome, ...]
-    model: str
-
-
-class Channel(Protocol):
-    """What a job needs of its platform."""
-
-    @property
-    def platform(self) -> str:
-        """Its name in `SelfieJob.platform`."""
-
-    async def photos(self, job: SelfieJob) -> tuple[PhotoRef, ...]:
-        """Return the photos to read for a post; a reaction to none of them is no answer at all.
-
-        Raises:
-            Face2EmojiError: there are none, which is an answer.
-            TryAgain, Refused: the platform's side.
-        """
-
-    async def fetch(self, job: SelfieJob, file: str) -> bytes:
-        """Return the bytes of a file of the post.
-
-        Raises:
-            Face2EmojiError: it is too large, or not given out.
-            TryAgain, Refused: the platform's side.
-        """
-
-    def working(self, job: SelfieJob) -> AbstractAsyncContextManager[None]:
-        """Show the sender that something is going on, where that is the custom."""
-
-    async def send(self, job: SelfieJob, result: Result, part: int, *, again: bool) -> bool:
-        """Give one part of the answer, from 0 on; return whether another one follows.
-
-        Args:
-            job: the post.
-            result: what became of its photos.
-            part: which one.
-            again: it was tried before, and may have got through; where a platform can tell, it is not given twice.
-
-        Raises:
-            TryAgain, Refused: the platform's side.
-        """
-
-
-class PostReader:
-    """Fetches and reads the photos of a post.
-
-    Args:
-        service: reads the photos.
-        store: knows what chats changed on the emoji map.
-        emoji_map: the map they changed.
-    """
-
-    def __init__(self, service: PhotoService, store: Store, emoji_map: EmojiMap) -> None:
-        self._service = service
-        self._store = store
-        self._emoji_map = emoji_map
-        # One for each platform: one that gives its files slowly holds back no other.
-        self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(service.workers + AHEAD)
-        )
-
-    async def read(self, job: SelfieJob, channel: Channel, *, patient: bool = True) -> Result:
-        """Read every photo; one that cannot be read is an outcome, too.
-
-        Args:
-            job: the post.
-            channel: where its files are.
-            patient: a photo whose file the platform does not give now is an error, not an outcome.
-
-        Raises:
-            TryAgain, Refused: the platform's side; TryAgain also while we are busy.
-            NotFetched: the platform's side, too; only where `patient`.
-        """
-        changes = (await self._store.chat(job.platform, job.settings or job.chat)).changes
-        emoji_map = self._emoji_map.changed(changes) if changes else None
-        try:
-            photos = await channel.photos(job)
-        except Face2EmojiError as error:
-            return Result((Outcome("photo", error),), self._service.model)
-        outcomes = []
-        for photo in photos:
-            try:
-                async with self._room[job.platform]:
-                    outcomes.append(await self._outcome(job, photo, channel, emoji_map))
-            except NotFetched:
-                if patient:
-                    raise
-                outcomes.append(Outcome(photo.kind, FileUnavailable()))
-        return Result(tuple(outcomes), self._service.model)
-
-    async def _outcome(self, job: SelfieJob, photo: PhotoRef, channel: Channel, emoji_map: EmojiMap | None) -> Outcome:
-        if job.reply == "mask":
-            return await self._mask_photo(job, photo, channel, emoji_map)
-        result = await self._read_photo(job, photo, channel)
-        if emoji_map and isinstance(result, Reading):
-            result = emoji_map.apply(result)
-        return Outcome(photo.kind, result)
-
-    async def _mask_photo(
-        self, job: SelfieJob, photo: PhotoRef, channel: Channel, emoji_map: EmojiMap | None
-    ) -> Outcome:
-        try:
-            data = await _fetch(job, photo.files[-1], channel)
-            masked = await self._service.mask(data, patient=True, everyone=job.everyone, emoji_map=emoji_map)
-        except (Busy, NotReady) as error:
-            raise TryAgain(error.retry_after or 0) from error
-        except Face2EmojiError as error:
-            return Outcome(photo.kind, error)
-        covered = masked.reading.faces or masked.reading.unread
-        return Outcome(photo.kind, masked.reading, masked.jpeg if covered else None)
-
-    async def _read_photo(self, job: SelfieJob, photo: PhotoRef, channel: Channel) -> Reading | Face2EmojiError:
-        async def read(file: str) -> Reading:
-            data = await _fetch(job, file, channel)
-            return await self._service.read(data, patient=True, main_only=job.reply == "reaction")
-
-        *smaller, last = photo.files
-        try:
-            for file in smaller:
-                reading = await read(file)
-                if len(reading.faces) == 1 and reading.faces[0].box.width >= WIDE_ENOUGH:
-                    return reading
-            return await read(last)
-        except (Busy, NotReady) as error:
-            raise TryAgain(error.retry_after or 0) from error
-        except Face2EmojiError as error:
-            return error
-
-
-async def _fetch(job: SelfieJob, file: str, channel: Channel) -> bytes:
-    try:
-        return await channel.fetch(job, file)
-    except TryAgain as error:
-        if error.after:  # it only wants us to wait
-            raise
-        raise NotFetched from error.__cause__ or error
 
 
 class _Json(Serializer):
@@ -570,7 +283,7 @@ class Jobs:
         return True
 
     async def _add_photo(self, job: SelfieJob) -> None:
-        sent = _photo_sent(job)
+        sent = photo_sent(job)
         await DBOS.send_async(job.id, sent, topic="photo", idempotency_key=f"{job.id}:{job.message}")
         steps = await DBOS.list_workflow_steps_async(job.id)
         received: list[Any] = [step["output"] for step in steps if step["function_name"] == "DBOS.recv"]
@@ -579,13 +292,13 @@ class Jobs:
         stored = await DBOS.get_workflow_status_async(job.id)
         if stored is None or stored.input is None:  # forgotten meanwhile
             return
-        closed = _joined(SelfieJob.from_json(stored.input["args"][0]), received[: received.index(None)])
+        closed = joined(SelfieJob.from_json(stored.input["args"][0]), received[: received.index(None)])
         if sent["message"] not in (photo.message for photo in closed.photos):
             await self._take_in_late(closed, job)
 
     async def _take_in_late(self, closed: SelfieJob, job: SelfieJob) -> None:
         """Let a late photo be answered, and those of its closed album again if they were not as it wants them."""
-        late = replace(_joined(closed, [_photo_sent(job)]), event=f"{closed.event}-late")
+        late = replace(joined(closed, [photo_sent(job)]), event=f"{closed.event}-late")
         wants_more = (late.reply, late.everyone) != (closed.reply, closed.everyone)
         for photo in job.photos + (closed.photos if wants_more else ()):
             await self._take_in(replace(late, message=str(photo.message), photos=(photo,)))
@@ -605,7 +318,7 @@ class Jobs:
             jobs = await DBOS.list_workflows_async(
                 workflow_id_prefix=f"{platform}:", load_input=False, load_output=False
             )
-            ours = [job for job in jobs if belongs(*_whose(job.workflow_id))]
+            ours = [job for job in jobs if belongs(*whose(job.workflow_id))]
             done = [job.workflow_id for job in ours if job.status not in ("PENDING", "ENQUEUED", "DELAYED")]
             await DBOS.delete_workflows_async(done)
             if len(done) == len(ours) or time.monotonic() > end:
@@ -654,7 +367,7 @@ class Jobs:
             sent = []
             while (more := await _step(lambda: DBOS.recv_async("photo", timeout_seconds=ALBUM_SECONDS))) is not None:
                 sent.append(more)
-            job = _joined(job, sent)
+            job = joined(job, sent)
             late = asyncio.create_task(self._look_for_late(job))  # the answer must not wait for it
         task = asyncio.current_task()
         assert task  # noqa: S101 - DBOS runs each job as one
@@ -680,7 +393,7 @@ class Jobs:
             for message in await asyncio.to_thread(self._not_received, job):
                 sent = json.loads(message)
                 photo = replace(job, message=str(sent["message"]), photos=(), reply="reaction", everyone=False)
-                await self._add_photo(_joined(photo, [sent]))
+                await self._add_photo(joined(photo, [sent]))
 
         def look_outside() -> asyncio.Task[None]:
             # Of DBOS's context, because a step here would shift the numbers of those that are recorded.
@@ -895,8 +608,8 @@ class _Work:
         """
         if not await asyncio.to_thread(_still_owns, self._job.id):
             log.warning("job_taken_over", platform=self._job.platform)
-            # DBOS ends the run at this and records nothing. It gets past the `except Exception` of `_answer` only because
-            # it is a BaseException and no Exception: otherwise the job would be recorded as failed.
+            # DBOS ends the run at this and records nothing. It gets past the `except Exception` of `_answer` only
+            # because it is a BaseException and no Exception: otherwise the job would be recorded as failed.
             raise dbos_error.DBOSWorkflowConflictIDError(self._job.id)
 
     def _count(self, outcome: str) -> str:

@@ -14,9 +14,9 @@ from slack_sdk.errors import SlackApiError
 from bot import answers, slack_blocks
 from bot.answers import Outcome, Rows
 from bot.errors import FileUnavailable, ScopeMissing
-from bot.jobs import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.phrases import phrases
 from bot.recent import Recent
+from bot.selfie_job import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.slack_commands import NOT_INVITED, PLATFORM, PROFILE, Body, chat_of
 from bot.slack_errors import slack_errors
 from bot.slack_files import Downloads, PostedPhotos

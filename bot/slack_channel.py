@@ -30,9 +30,10 @@ from starlette.routing import Route
 
 from bot import slack_blocks
 from bot.errors import PlatformRefused
-from bot.jobs import DATABASE_TROUBLE, Jobs, PhotoRef, Refused, SelfieJob, TryAgain
+from bot.jobs import DATABASE_TROUBLE, Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
+from bot.selfie_job import PhotoRef, Refused, SelfieJob, TryAgain
 from bot.slack_answers import SlackAnswers
 from bot.slack_commands import PLATFORM, PROFILE, Ask, Body, Commands, chat_of, name_of
 from bot.slack_errors import insist

@@ -14,9 +14,10 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import answers, slack_blocks
-from bot.jobs import Jobs, PhotoRef, SelfieJob, TryAgain
+from bot.jobs import Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import Phrases, phrases
+from bot.selfie_job import PhotoRef, SelfieJob, TryAgain
 from bot.slack_people import People, Person
 from bot.slack_phrases import SlackPhrases, slack_phrases
 from bot.slack_responses import respond

@@ -13,7 +13,7 @@ import structlog
 from slack_sdk.errors import SlackApiError, SlackTokenRotationError
 
 from bot.errors import PlatformRefused
-from bot.jobs import Refused, TryAgain
+from bot.selfie_job import Refused, TryAgain
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

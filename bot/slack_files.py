@@ -12,8 +12,8 @@ from yarl import URL
 
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, FileUnavailable, ScopeMissing
-from bot.jobs import PICTURE_NAMES, PhotoRef, TryAgain
 from bot.recent import Recent
+from bot.selfie_job import PICTURE_NAMES, PhotoRef, TryAgain
 from bot.slack_workspaces import Workspace
 from inference import ImageTooLarge, size_in_words
 

@@ -25,7 +25,8 @@ from slack_sdk.oauth.installation_store.async_installation_store import AsyncIns
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.jobs import DATABASE_TROUBLE, Refused, TryAgain
+from bot.jobs import DATABASE_TROUBLE
+from bot.selfie_job import Refused, TryAgain
 from bot.slack_errors import SDK_LOG, slack_errors
 from bot.slack_manifest import CALLBACK_PATH, INSTALL_PATH
 

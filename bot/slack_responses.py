@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.jobs import SelfieJob, TryAgain
 from bot.recent import Recent
+from bot.selfie_job import SelfieJob, TryAgain
 from bot.slack_errors import SDK_LOG
 from bot.slack_files import seconds_asked
 

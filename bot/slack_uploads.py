@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
-from bot.jobs import Refused, TryAgain
+from bot.selfie_job import Refused, TryAgain
 from bot.slack_files import GONE, SECONDS, is_file_host, seconds_asked
 
 TITLE = "Face2Emoji"

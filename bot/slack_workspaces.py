@@ -28,8 +28,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import PlatformRefused
-from bot.jobs import Refused, TryAgain
 from bot.recent import Recent
+from bot.selfie_job import Refused, TryAgain
 from bot.slack_errors import SDK_LOG, insist, slack_errors
 from bot.slack_oauth import keys_for, oauth_flow
 from bot.store import Store

@@ -53,10 +53,11 @@ from telegram.warnings import PTBUserWarning
 from bot import answers
 from bot.answers import Kind
 from bot.errors import TOO_MANY_BYTES, DatabaseUnavailable, FileUnavailable, PlatformRefused
-from bot.jobs import DATABASE_TROUBLE, PICTURE_NAMES, Jobs, PhotoRef, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import DATABASE_TROUBLE, Jobs
 from bot.photo_service import PhotoService
 from bot.phrases import phrases
 from bot.recent import Recent
+from bot.selfie_job import PICTURE_NAMES, PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.store import Store
 from bot.telegram_commands import PLATFORM, Command, Commands, language_of
 from inference import EmojiMap, ImageTooLarge, size_in_words

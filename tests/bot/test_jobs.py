@@ -22,10 +22,12 @@ from structlog.testing import capture_logs
 
 import bot.jobs
 from bot.errors import DatabaseUnavailable, FileUnavailable
-from bot.jobs import AHEAD, AT_ONCE, Jobs, PhotoRef, PostReader, Refused, Result, SelfieJob, TryAgain
+from bot.jobs import AT_ONCE, Jobs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService, Reader
+from bot.post_reader import AHEAD, PostReader
 from bot.reader_process import ReaderProcess
+from bot.selfie_job import PhotoRef, Refused, Result, SelfieJob, TryAgain
 from bot.store import Store, open_database
 from inference import Reading, UnreadableImage, load_emoji_map
 from tests.bot.databases import NewDatabase

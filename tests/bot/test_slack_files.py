@@ -28,8 +28,8 @@ from structlog.testing import capture_logs
 
 from bot import slack_files
 from bot.errors import FileUnavailable, ScopeMissing
-from bot.jobs import TryAgain
 from bot.phrases import ENGLISH
+from bot.selfie_job import TryAgain
 from bot.slack_files import Downloads
 from bot.slack_phrases import ENGLISH as SLACK_ENGLISH
 from bot.slack_uploads import Uploads

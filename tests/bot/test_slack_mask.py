@@ -12,8 +12,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from structlog.testing import capture_logs
 
 from bot.answers import Outcome, masks_words
-from bot.jobs import Refused, TryAgain
 from bot.phrases import ENGLISH
+from bot.selfie_job import Refused, TryAgain
 from bot.slack_phrases import ENGLISH as SLACK
 from bot.slack_phrases import GERMAN as SLACK_GERMAN
 from bot.slack_uploads import Picture, Uploads

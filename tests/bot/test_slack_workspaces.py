@@ -29,7 +29,7 @@ from structlog.testing import capture_logs
 from bot import slack_errors, slack_workspaces
 from bot.app import listen
 from bot.errors import PlatformRefused
-from bot.jobs import Refused, TryAgain
+from bot.selfie_job import Refused, TryAgain
 from bot.slack_manifest import CALLBACK_PATH, INSTALL_PATH
 from bot.slack_oauth import FAILURES, keys_for
 from bot.slack_workspaces import KEPT, Authorize, ManyWorkspaces, OneWorkspace, Workspaces

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from bot.jobs import Jobs, PhotoRef, PostReader, Result, SelfieJob
+from bot.jobs import Jobs
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
+from bot.post_reader import PostReader
+from bot.selfie_job import PhotoRef, Result, SelfieJob
 from bot.store import Store, open_database
 from inference import Box, EmojiMap, Masked, Reading, load_emoji_map
 
