@@ -68,7 +68,7 @@ class Bodies:
                 self._arriving.add(timeout)
                 yield
         except TimeoutError:
-            raise (NotReady if self._given_up else TooSlow) from None
+            raise (NotReady(NotReady.stopping) if self._given_up else TooSlow()) from None
         finally:
             self._arriving.discard(timeout)
 

@@ -25,10 +25,11 @@ class InternalError(BotError):
 
 
 class NotReady(BotError):
-    """The model is still loading, or the server is stopping."""
+    """No reader is loaded, yet or after all died, or the server is stopping."""
 
     code = "not_ready"
-    sentence = "The server is starting or stopping. Try again in a few seconds."
+    sentence = "The server cannot read photos yet. Try again in a few seconds."
+    stopping = "The server is stopping, perhaps to start anew. Try again in a few seconds."
     retry_after = 2
 
 

@@ -59,7 +59,7 @@ class Metrics:
         )
         self.answer_seconds = Histogram(
             "face2emoji_answer_seconds",
-            "From posting a photo to its answer; Telegram tells whole seconds of the first.",
+            "From posting a photo to its answer; Telegram tells the time of posting in whole seconds.",
             buckets=_JOB_SECONDS,
             registry=registry,
         )

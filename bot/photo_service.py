@@ -101,6 +101,10 @@ class PhotoService:
         for thread in self._threads:
             await self._hire(thread)
 
+    def not_ready(self) -> NotReady:
+        """Return why no photo can be read, where none can."""
+        return NotReady(NotReady.stopping if self._given_up or self._closing.is_set() else None)
+
     def check(self, address: str = "") -> None:
         """Say no before a photo is even received.
 
@@ -113,7 +117,7 @@ class PhotoService:
             RateLimited: its half of the line is.
         """
         if not self.ready or self._given_up:
-            raise NotReady
+            raise self.not_ready()
         if self._waiting.total() >= self._queue_limit:
             raise Busy
         if address and self._waiting[address] >= max(1, self._queue_limit // 2):
@@ -181,7 +185,7 @@ class PhotoService:
             outcome = error.code
             raise
         except TimeoutError:
-            late = NotReady() if self._given_up else Busy()
+            late = self.not_ready() if self._given_up else Busy()
             outcome = late.code
             raise late from None
         else:
@@ -200,7 +204,7 @@ class PhotoService:
                     return await self._work_on(worker, work)
             except ReaderDied as death:
                 if self._closing.is_set():
-                    raise NotReady from death
+                    raise self.not_ready() from death
                 if death.by_photo:
                     raise UnreadableImage(death.of_photo) from death
 

@@ -206,7 +206,7 @@ class WebChannel:
         if not self._rate_limit.allows(_address(socket)):
             refusal = RateLimited()
         elif not self._service.ready:
-            refusal = NotReady()
+            refusal = self._service.not_ready()
         await self._live.serve(socket, self._sharer(socket), refusal)
 
     async def no_live(self, _request: Request) -> Response:
@@ -264,7 +264,7 @@ class WebChannel:
     async def readyz(self, _request: Request) -> Response:
         """Say whether the model is loaded and the chat platforms are connected."""
         if not self._service.ready:
-            return _error(NotReady())
+            return _error(self._service.not_ready())
         if troubles := self._troubles():
             return _error(NotReady(" ".join(troubles)))
         return PlainTextResponse("ready")

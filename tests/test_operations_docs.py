@@ -32,6 +32,19 @@ def figures() -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for sample in samples if not sample.name.endswith("_created")}
 
 
+@pytest.mark.parametrize("seconds", [45, 200, 899])
+def test_an_answer_that_took_minutes_is_told_from_one_that_took_longer(seconds: float) -> None:
+    metrics = Metrics()
+    metrics.answer_seconds.observe(seconds)
+    [family] = (
+        each
+        for each in text_string_to_metric_families(metrics.exposition().decode())
+        if each.name == "face2emoji_answer_seconds"
+    )
+    counted = [float(each.labels["le"]) for each in family.samples if each.name.endswith("_bucket") and each.value]
+    assert seconds <= min(counted) <= 3 * seconds
+
+
 def expressions() -> list[str]:
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 

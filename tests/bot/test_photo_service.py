@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Sequence
 
@@ -56,12 +57,12 @@ async def test_after_closing_nothing_is_read() -> None:
     service = PhotoService(
         lambda: PairReader(threading.Barrier(1), made), workers=1, queue_limit=1, timeout=1, metrics=Metrics()
     )
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady, match=re.escape(NotReady.sentence)):
         await service.read(b"")
     await service.load()
     assert await service.read(b"") == READING
     await service.close()
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady, match=re.escape(NotReady.stopping)):
         await service.read(b"")
 
 

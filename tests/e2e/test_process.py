@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from benchmarks.processes import family, is_alive
-from bot.errors import WorkerMisplaced
+from bot.errors import NotReady, WorkerMisplaced
 from tests.e2e.served import ASTRONAUT, NO_DOT_ENV, bot_environment
 from tests.inference.picture_files import encoded
 
@@ -193,7 +193,7 @@ def test_a_signal_while_many_photos_wait_is_obeyed_in_ten_seconds_and_told_to_th
 
     def ask(_: int) -> tuple[int, str]:
         answer = httpx.post(f"http://127.0.0.1:{port}/api/read", content=large, timeout=60)
-        return answer.status_code, answer.json().get("error", {}).get("code", "")
+        return answer.status_code, answer.json().get("error", {}).get("message", "")
 
     with started(PORT=str(port), WORKERS="1", RATE_LIMIT="0") as process, ThreadPoolExecutor(12) as clients:
         assert process.stdout
@@ -204,8 +204,8 @@ def test_a_signal_while_many_photos_wait_is_obeyed_in_ten_seconds_and_told_to_th
         sent = time.monotonic()
         code, _, errors = end(process)
         assert time.monotonic() - sent < 10
-        assert (503, "not_ready") in (seen := list(answers))
-    assert set(seen) <= {(200, ""), (503, "not_ready")}
+        assert (503, NotReady.stopping) in (seen := list(answers))
+    assert set(seen) <= {(200, ""), (503, NotReady.stopping)}
     assert code == 0
     assert "unexpected" not in errors
 
@@ -225,6 +225,7 @@ def test_a_signal_while_a_photo_still_arrives_is_told_to_its_sender() -> None:
     assert answer.startswith("HTTP/1.1 503 ")
     assert "retry-after: 2" in answer
     assert '"code":"not_ready"' in answer
+    assert NotReady.stopping in answer
     assert (code, [line for line in errors.splitlines() if "refused" not in line]) == (0, [])
 
 
