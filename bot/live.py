@@ -11,8 +11,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 import structlog
@@ -21,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bot.errors import BotError, LiveFull, LiveRefused
 from bot.metrics import Metrics
 from bot.photo_service import PhotoService
-from inference import Box, EmojiMap, Face2EmojiError, Reading, Steady, explain
+from inference import Box, EmojiMap, Face2EmojiError, FaceReading, Reading, Steady, explain
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +122,7 @@ class _Stream:
         self._address = address
         self._steady = Steady(emoji_map)
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._explained: list[str | None] = []
+        self._explained: Sequence[tuple[FaceReading, int]] = ()
         self._places: tuple[Box, ...] = ()
         self._looked_around = -LOOK_AROUND_SECONDS
 
@@ -178,21 +179,16 @@ class _Stream:
         return reading
 
     def _to_json(self, reading: Reading) -> dict[str, Any]:
-        """Return the reading; a face whose rule is a new one has its explanation with it.
+        """Return the reading; a face has its explanation with it, unless the last face at its place had the same.
 
-        Later the averages move on while the answer still stands, and would explain another one.
+        It is that of the moment when the answer came up: the averages move on, and would explain another one.
         """
         answer = reading.to_json()
-        explained: list[str | None] = []
-        for index, face in enumerate(reading.faces):
-            known = self._explained[index : index + 1] == [face.rule]
-            if not known:
-                explanation = explain(self._map, face, len(reading.faces))
-                known = explanation.rule == face.rule
-                if known:
-                    answer["faces"][index]["explanation"] = explanation.to_json()
-            explained.append(face.rule if known else None)
-        self._explained = explained
+        chosen_by = self._steady.chosen_by
+        for shown, now, before in zip_longest(answer["faces"], chosen_by, self._explained[: len(chosen_by)]):
+            if now != before:
+                shown["explanation"] = explain(self._map, *now).to_json()
+        self._explained = chosen_by
         return answer
 
 

@@ -34,19 +34,20 @@ SEEN_FROM, SEEN_UNTIL = 0.45, 0.3
 
 @dataclass(slots=True)
 class _Answer:
-    """The answer on show: that of a face as it was when the answer came up."""
+    """The answer on show: that of a face as it was when the answer came up, among so many faces."""
 
     face: FaceReading
+    faces: int
     others_since: float | None = None
 
-    def hold(self, face: FaceReading, seconds: float) -> FaceReading:
+    def hold(self, face: FaceReading, faces: int, seconds: float) -> FaceReading:
         """Return the face whose answer to show: the last one until others have answered for `HOLD` on end."""
         if face.emoji == self.face.emoji or not self._has_changed(face):
             self.others_since = None
         elif self.others_since is None:
             self.others_since = seconds
         elif seconds - self.others_since >= HOLD:
-            self.face, self.others_since = face, None
+            self.face, self.faces, self.others_since = face, faces, None
         return self.face
 
     def _has_changed(self, face: FaceReading) -> bool:
@@ -80,10 +81,10 @@ class _Track:
         best = max(self.scores, key=lambda name: self.scores[name])
         return replace(face, expression=best, confidence=self.scores[best], scores=self.scores, cues=self.cues)
 
-    def hold(self, face: FaceReading, seconds: float) -> FaceReading:
+    def hold(self, face: FaceReading, faces: int, seconds: float) -> FaceReading:
         """Return the face with the answer to show."""
-        self.answer = self.answer or _Answer(face)
-        shown = self.answer.hold(face, seconds)
+        self.answer = self.answer or _Answer(face, faces)
+        shown = self.answer.hold(face, faces, seconds)
         return replace(face, emoji=shown.emoji, rule=shown.rule)
 
 
@@ -92,12 +93,17 @@ class Steady:
 
     Args:
         emoji_map: chooses anew, by the averages.
+
+    Attributes:
+        chosen_by: of each face of the last reading, the face as it was when its answer came up, and how many faces
+            there were then: `explain` tells by these why.
     """
 
     def __init__(self, emoji_map: EmojiMap) -> None:
         self._map = emoji_map
         self._tracks: list[_Track] = []
         self._picture: _Answer | None = None
+        self.chosen_by: tuple[tuple[FaceReading, int], ...] = ()
 
     def settle(self, reading: Reading, seconds: float) -> Reading:
         """Return the reading with each face's averaged scores and cues, and with emoji that do not flicker.
@@ -109,7 +115,8 @@ class Steady:
         tracks = self._follow(reading.faces, seconds)
         averages = [track.average(face, seconds) for track, face in zip(tracks, reading.faces, strict=True)]
         chosen = self._map.apply(replace(reading, faces=tuple(averages)))
-        faces = tuple(track.hold(face, seconds) for track, face in zip(tracks, chosen.faces, strict=True))
+        faces = tuple(track.hold(face, len(tracks), seconds) for track, face in zip(tracks, chosen.faces, strict=True))
+        self.chosen_by = tuple((track.answer.face, track.answer.faces) for track in tracks if track.answer)
         return replace(reading, faces=faces, emoji=self._of_picture(faces, seconds))
 
     def _follow(self, faces: tuple[FaceReading, ...], seconds: float) -> list[_Track]:
@@ -132,8 +139,8 @@ class Steady:
             self._picture = None
             return None
         if self._picture is None or not any(face.emoji == self._picture.face.emoji for face in faces):
-            self._picture = _Answer(main)
-        return self._picture.hold(main, seconds).emoji
+            self._picture = _Answer(main, len(faces))
+        return self._picture.hold(main, len(faces), seconds).emoji
 
 
 def _towards(average: Mapping[str, float], values: Mapping[str, float], share: float) -> dict[str, float]:

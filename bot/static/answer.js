@@ -21,8 +21,8 @@ const view = {
   passed: byId("passed"),
 };
 
-/** Why a rule chose, by the face's place and the rule's words. @type {Map<string, Explanation>} */
-const explanations = new Map();
+/** The faces that were explained last. @type {Face[]} */
+let explained = [];
 /** What the lists show now: they are made anew only when that changes. */
 const listed = { cues: "?", why: /** @type {Explanation | undefined} */ (undefined) };
 
@@ -40,13 +40,10 @@ export function showMessage(emoji, headline, detail = "") {
   view.why.hidden = true;
 }
 
-/** Live, an explanation comes only when an answer changes: give each face the one that came. @param {Face[]} faces */
+/** Live, a face has no explanation when that of the last face at its place still holds. @param {Face[]} faces */
 export function explainAgain(faces) {
-  for (const [index, face] of faces.entries()) {
-    const key = `${index} ${face.rule}`;
-    if (face.explanation) explanations.set(key, face.explanation);
-    face.explanation = explanations.get(key);
-  }
+  for (const [index, face] of faces.entries()) face.explanation ??= explained[index]?.explanation;
+  explained = faces;
 }
 
 /** @param {Face} face @param {string} [more] */

@@ -122,7 +122,7 @@ def test_answers_are_calm_and_explained_once(serve: Serve, monkeypatch: pytest.M
     assert explanations[1:] == [None, None]
 
 
-def test_a_face_that_another_one_comes_before_is_explained_as_soon_as_it_can_be(
+def test_a_face_that_another_one_comes_before_is_explained_at_its_new_place(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve()
@@ -134,8 +134,24 @@ def test_a_face_that_another_one_comes_before_is_explained_as_soon_as_it_can_be(
         answers = [ask(socket) for _ in range(4)]
     assert {one["faces"][-1]["rule"] for one in answers} == {calm.rule}
     told = ["explanation" in one["faces"][-1] for one in answers]
-    assert told[0]
-    assert told[1:].count(True) == 1  # at its new place, once
+    assert told == [True, True, False, False]  # at its new place again, and at once
+
+
+def test_a_newcomer_with_the_same_emoji_is_explained_by_itself(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve()
+    here = face(0.9, {"smile_open": 0.9})
+    newcomer = replace(face(0.9, {"smile_open": 0.9, "smirk": 0.9}), box=Box(0, 100, 90, 210))
+    assert newcomer.rule == here.rule
+    readings = iter([reading(here), reading(newcomer, here), reading(newcomer, here), reading(here)])
+    monkeypatch.setattr(served.reader, "read", lambda data, main_only, before: next(readings))
+    with live(served) as socket:
+        answers = [ask(socket) for _ in range(4)]
+    told = [[each.get("explanation") for each in one["faces"]] for one in answers]
+    ours = told[0][0]
+    assert "not seen: smirk" in repr(ours)
+    assert "not seen: smirk" not in repr(told[1][0] or ours)
+    assert told[1][1] == ours  # at its new place
+    assert told[2:] == [[None, None], [ours]]
 
 
 def test_a_live_connection_outlives_what_a_body_may_take(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

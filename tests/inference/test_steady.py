@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from inference.emoji_map import load_emoji_map
+from inference.explanation import explain
 from inference.reading import EXPRESSIONS, Box, FaceReading, Reading
 from inference.steady import HOLD, Steady
 from tests.inference.emoji_examples import spread
@@ -119,6 +120,7 @@ def test_the_rule_that_is_told_is_the_one_of_the_emoji_on_show() -> None:
     steady.settle(frame(face(spread(neutral=0.95))), 0.0)
     (settled,) = steady.settle(frame(face(spread(happy=0.97))), 0.3).faces
     assert (settled.emoji.character, settled.rule) == ("😐", "a likely neutral look")
+    assert [explain(MAP, *chosen_by).rule for chosen_by in steady.chosen_by] == [settled.rule]
 
 
 def test_each_face_has_an_answer_of_its_own_whatever_their_order() -> None:
