@@ -361,7 +361,7 @@ class SlackChannel:
         """Look at the headers first: what strangers send need not be taken in."""
         try:
             age = abs(time.time() - int(request.headers["x-slack-request-timestamp"]))
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return False
         return age <= SIGNED_SECONDS and "x-slack-signature" in request.headers
 
