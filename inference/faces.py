@@ -15,13 +15,14 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from inference import crops
 from inference.mediapipe_graphs import DETECTOR_SCORE, FaceDetector, FaceMesh
 from inference.quiet import quiet
 from inference.views import (
     DETECTOR_SIDE,
+    Pixels,
+    Points,
     View,
     box_of,
     clipped,
@@ -115,9 +116,6 @@ AGAIN_SPOT = 0.1
 # DETECTOR_SCORE counts, however small, and whatever the second look and the mesh say. A larger box around a face is no
 # face of its own unless it is beyond this many times as large.
 SAME_SIZE = 2
-
-Pixels = NDArray[np.uint8]
-Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
